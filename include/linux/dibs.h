@@ -12,7 +12,6 @@
 #include <linux/device.h>
 #include <linux/list.h>
 #include <linux/percpu-refcount.h>
-#include <linux/rhashtable-types.h>
 #include <linux/types.h>
 #include <linux/uuid.h>
 #include <linux/xarray.h>
@@ -165,9 +164,10 @@ struct dibs_client_ops {
 	 * @add_dev: a device appeared, or was there when the client
 	 * registered. Process context, may sleep; the registry of clients and
 	 * devices is locked. Anything but 0 means that the client does not
-	 * want this device; no other callback is made for it then. Handlers
-	 * may be called before @add_dev returns, but not before the client has
-	 * registered its first DMB (signals) or, for events, at all times.
+	 * want this device; no other callback is made for it then, and what
+	 * it registered in @add_dev is taken away. Signals of a DMB can arrive
+	 * as soon as it is registered; events that happen during @add_dev are
+	 * delivered after it returned 0.
 	 */
 	int (*add_dev)(struct dibs_dev *dibs);
 	/**
@@ -372,9 +372,9 @@ struct dibs_dev {
 	unsigned int max_dmbs;
 	atomic_t nr_dmbs;
 	struct xarray dmbs;
-	struct rhashtable attached;
+	atomic_t nr_attached;
 	struct dibs_stats __percpu *stats;
-	struct dibs_sub *subs[DIBS_MAX_CLIENTS];
+	struct dibs_sub __rcu *subs[DIBS_MAX_CLIENTS];
 	void *priv[DIBS_MAX_CLIENTS];
 };
 

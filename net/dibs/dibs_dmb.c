@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Direct Internal Buffer Sharing
+ *
+ * Buffers that clients of this system own, and the signals raised on them.
+ */
+#include <linux/err.h>
+#include <linux/slab.h>
+#include <trace/events/dibs.h>
+
+#include "dibs_core.h"
+
+/**
+ * struct dibs_buf - a registered DMB
+ * @dmb: the core's own copy of what the driver filled in
+ * @sub: of the owner; valid while @dead is not set
+ * @refs: one for the registration, and one while a handler run is scheduled or
+ *	under way
+ * @pending: signals that were raised and not handed to the handler; goes from
+ *	zero to non-zero exactly once per scheduled run
+ * @threaded: the handler runs in @work, otherwise in @tasklet
+ * @dead: the owner unregistered it
+ * @in_handler: unregistered by its own handler, nobody waits for @gone
+ * @gone: @refs dropped to 0
+ * @tasklet: runs the handler
+ * @work: runs the handler
+ * @rcu: for freeing
+ */
+struct dibs_buf {
+	struct dibs_dmb dmb;
+	struct dibs_sub *sub;
+	refcount_t refs;
+	atomic_t pending;
+	bool threaded;
+	bool dead;
+	bool in_handler;
+	struct completion gone;
+	union {
+		struct tasklet_struct tasklet;
+		struct work_struct work;
+	};
+	struct rcu_head rcu;
+};
+
+static void dibs_buf_put(struct dibs_buf *buf)
+{
+	if (!refcount_dec_and_test(&buf->refs))
+		return;
+	if (buf->in_handler)
+		kfree_rcu(buf, rcu);
+	else
+		complete(&buf->gone);
+}
+
+/* One handler run. Consumes the reference that was taken to schedule it. */
+static void dibs_buf_deliver(struct dibs_buf *buf)
+{
+	u16 mask = atomic_xchg(&buf->pending, 0);
+	struct dibs_sub *sub = buf->sub;
+
+	if (!READ_ONCE(buf->dead) && percpu_ref_tryget_live(&sub->active)) {
+		sub->client->ops->handle_irq(sub->dibs, buf->dmb.idx, mask);
+		percpu_ref_put(&sub->active);
+	}
+	dibs_buf_put(buf);
+}
+
+static void dibs_buf_tasklet(struct tasklet_struct *t)
+{
+	struct dibs_buf *buf = from_tasklet(buf, t, tasklet);
+
+	dibs_buf_deliver(buf);
+}
+
+static void dibs_buf_work(struct work_struct *work)
+{
+	dibs_buf_deliver(container_of(work, struct dibs_buf, work));
+}
+
+bool dibs_dmb_is_signal_work(struct work_struct *work)
+{
+	return work->func == dibs_buf_work;
+}
+
+/**
+ * dibs_dev_signal() - report that signals were raised on a DMB
+ * @dibs: the device of the owner
+ * @idx: index of the DMB
+ * @mask: the signals
+ *
+ * The data that belongs to the signals must be visible before the call. The
+ * handler of the owner runs later, in a context of its own. Signals for an
+ * index that is not registered are counted and dropped.
+ *
+ * Context: any, hard interrupt included.
+ */
+void dibs_dev_signal(struct dibs_dev *dibs, unsigned int idx, u16 mask)
+{
+	struct dibs_buf *buf;
+
+	trace_dibs_signal(dibs, idx, mask);
+	if (unlikely(!mask))
+		return;
+	rcu_read_lock();
+	buf = xa_load(&dibs->dmbs, idx);
+	if (unlikely(!buf)) {
+		dibs_stat_inc(dibs, DIBS_STAT_SIGNALS_DROPPED);
+		goto out;
+	}
+	dibs_stat_inc(dibs, DIBS_STAT_SIGNALS);
+	if (atomic_fetch_or(mask, &buf->pending))
+		goto out;	/* a run that has not looked yet takes it */
+	if (!refcount_inc_not_zero(&buf->refs))
+		goto out;
+	if (buf->threaded)
+		queue_work(dibs_wq, &buf->work);
+	else
+		tasklet_schedule(&buf->tasklet);
+out:
+	rcu_read_unlock();
+}
+EXPORT_SYMBOL_GPL(dibs_dev_signal);
+
+static void dibs_buf_free(struct dibs_dev *dibs, struct dibs_buf *buf)
+{
+	kfree_rcu(buf, rcu);
+	atomic_dec(&dibs->nr_dmbs);
+}
+
+/* Not in the table: nobody else releases it, and no new signal finds it */
+static int dibs_buf_release(struct dibs_dev *dibs, struct dibs_buf *buf)
+{
+	bool in_handler = buf->threaded && current_work() == &buf->work;
+	int rc;
+
+	WRITE_ONCE(buf->dead, true);
+	rc = dibs->ops->unregister_dmb(dibs, &buf->dmb);
+	trace_dibs_dmb_unregister(dibs, &buf->dmb, rc);
+	if (in_handler) {
+		/* waiting for this handler would be waiting for oneself */
+		buf->in_handler = true;
+		atomic_dec(&dibs->nr_dmbs);
+		dibs_buf_put(buf);
+		return rc;
+	}
+	dibs_buf_put(buf);
+	wait_for_completion(&buf->gone);
+	dibs_buf_free(dibs, buf);
+	return rc;
+}
+
+static struct dibs_buf *dibs_buf_alloc(struct dibs_sub *sub,
+				       const struct dibs_dmb *dmb)
+{
+	struct dibs_buf *buf;
+
+	buf = kzalloc(sizeof(*buf), GFP_KERNEL);
+	if (!buf)
+		return NULL;
+	buf->dmb = *dmb;
+	buf->sub = sub;
+	buf->threaded = sub->client->flags & DIBS_CLIENT_THREADED_IRQ;
+	refcount_set(&buf->refs, 1);
+	init_completion(&buf->gone);
+	if (buf->threaded)
+		INIT_WORK(&buf->work, dibs_buf_work);
+	else
+		tasklet_setup(&buf->tasklet, dibs_buf_tasklet);
+	return buf;
+}
+
+/* The driver's word on the index is not taken on trust */
+static int dibs_buf_insert(struct dibs_dev *dibs, struct dibs_buf *buf)
+{
+	int rc = -ERANGE;
+
+	if (buf->dmb.idx < DIBS_MAX_DMBS)
+		rc = xa_insert(&dibs->dmbs, buf->dmb.idx, buf, GFP_KERNEL);
+	if (!rc)
+		return 0;
+	dibs->ops->unregister_dmb(dibs, &buf->dmb);
+	return rc == -ENOMEM ? -ENOMEM : -EIO;
+}
+
+static int dibs_buf_register(struct dibs_sub *sub, struct dibs_dmb *dmb)
+{
+	struct dibs_dev *dibs = sub->dibs;
+	struct dibs_dmb result;
+	struct dibs_buf *buf;
+	int rc;
+
+	if (atomic_inc_return(&dibs->nr_dmbs) > dibs->max_dmbs) {
+		rc = -ENOSPC;
+		goto out_count;
+	}
+	buf = dibs_buf_alloc(sub, dmb);
+	if (!buf) {
+		rc = -ENOMEM;
+		goto out_count;
+	}
+	rc = dibs->ops->register_dmb(dibs, &buf->dmb);
+	if (rc)
+		goto out_free;
+	result = buf->dmb;
+	rc = dibs_buf_insert(dibs, buf);
+	if (rc)
+		goto out_free;
+	*dmb = result;
+	return 0;
+
+out_free:
+	kfree(buf);
+out_count:
+	atomic_dec(&dibs->nr_dmbs);
+	return rc;
+}
+
+/**
+ * dibs_register_dmb() - allocate a buffer and grant it to a remote device
+ * @dibs: the device
+ * @dmb: what is wanted; filled in on success, unchanged otherwise
+ * @client: the owner
+ *
+ * Context: process context, may sleep. Allowed in add_dev and in threaded
+ *	handlers.
+ * Return: 0, or
+ *  * -EINVAL: the length is 0 or above the limit of the device, or the
+ *    requested index is one that the device cannot have
+ *  * -EBUSY: the requested index is in use; ask for another one or any
+ *  * -ENOSPC: the device has no index left; wait until a DMB is unregistered
+ *  * -ENOMEM: no memory; the caller may ask for less or do without
+ *  * -ENODEV: the device or the client is leaving, or the client does not use
+ *    this device
+ *  * -EIO: the device failed
+ */
+int dibs_register_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb,
+		      struct dibs_client *client)
+{
+	struct dibs_sub *sub;
+	int rc = -ENODEV;
+
+	might_sleep();
+	if (!dmb->dmb_len || dmb->idx >= DIBS_MAX_DMBS)
+		return -EINVAL;
+	sub = dibs_sub_get(dibs, client);
+	if (sub) {
+		rc = dibs_buf_register(sub, dmb);
+		dibs_sub_put(sub);
+	}
+	trace_dibs_dmb_register(dibs, dmb, rc);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(dibs_register_dmb);
+
+/* Who finds the buffer takes it out of the table, so that only one does */
+static struct dibs_buf *dibs_buf_take(struct dibs_dev *dibs,
+				      const struct dibs_dmb *dmb,
+				      struct dibs_client *client)
+{
+	struct dibs_buf *buf;
+
+	xa_lock(&dibs->dmbs);
+	buf = xa_load(&dibs->dmbs, dmb->idx);
+	if (!buf || buf->dmb.dmb_tok != dmb->dmb_tok)
+		buf = ERR_PTR(-ENOENT);
+	else if (buf->sub->client != client)
+		buf = ERR_PTR(-EPERM);
+	else
+		__xa_erase(&dibs->dmbs, dmb->idx);
+	xa_unlock(&dibs->dmbs);
+	return buf;
+}
+
+/**
+ * dibs_unregister_dmb() - take a buffer away from the remote device, free it
+ * @dibs: the device
+ * @dmb: as dibs_register_dmb() filled it in
+ * @client: the owner
+ *
+ * When this returns, no remote device writes to the buffer and its handler
+ * does not run. Called from the buffer's own threaded handler, it does not wait
+ * for that, and the buffer's index is free for others when the handler returns.
+ *
+ * Context: process context, may sleep. Allowed in del_dev and in threaded
+ *	handlers.
+ * Return: 0, or
+ *  * -ENOENT: there is no such DMB (any more)
+ *  * -EPERM: the DMB belongs to another client
+ *  * -ENODEV: the device has left and has freed the DMB itself
+ *  * -EIO: the device failed; the DMB is not the client's any more all the
+ *    same, its memory is kept back for as long as the device might write to it
+ */
+int dibs_unregister_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb,
+			struct dibs_client *client)
+{
+	struct dibs_buf *buf;
+	int rc;
+
+	might_sleep();
+	if (!percpu_ref_tryget_live(&dibs->inflight))
+		return -ENODEV;
+	buf = dibs_buf_take(dibs, dmb, client);
+	rc = PTR_ERR_OR_ZERO(buf);
+	if (!rc)
+		rc = dibs_buf_release(dibs, buf);
+	percpu_ref_put(&dibs->inflight);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(dibs_unregister_dmb);
+
+/**
+ * dibs_sync_dmb() - wait for a handler run that is under way
+ * @dibs: the device
+ * @idx: index of a DMB of the caller
+ *
+ * A run that begins after this was called is not waited for. For clients that
+ * keep a DMB and give it to another user: first make sure that the handler
+ * cannot find the old user any more, then call this.
+ *
+ * Context: process context, may sleep; not from the handler of this DMB.
+ */
+void dibs_sync_dmb(struct dibs_dev *dibs, unsigned int idx)
+{
+	struct dibs_buf *buf;
+
+	might_sleep();
+	rcu_read_lock();
+	buf = xa_load(&dibs->dmbs, idx);
+	if (buf && !refcount_inc_not_zero(&buf->refs))
+		buf = NULL;
+	rcu_read_unlock();
+	if (!buf)
+		return;
+	if (buf->threaded)
+		flush_work(&buf->work);
+	else
+		tasklet_unlock_wait(&buf->tasklet);
+	dibs_buf_put(buf);
+}
+EXPORT_SYMBOL_GPL(dibs_sync_dmb);
+
+/* The client has left, or is about to: nothing of it may stay */
+void dibs_dmb_reap(struct dibs_sub *sub)
+{
+	struct dibs_dev *dibs = sub->dibs;
+	struct dibs_buf *buf;
+	unsigned long idx;
+
+	xa_for_each(&dibs->dmbs, idx, buf) {
+		if (buf->sub != sub)
+			continue;
+		dev_warn(&dibs->dev, "client %s left DMB %lu behind\n",
+			 sub->client->name, idx);
+		xa_erase(&dibs->dmbs, idx);
+		dibs_buf_release(dibs, buf);
+	}
+}

@@ -206,8 +206,6 @@ struct dibs_client_ops {
  * @ops: callbacks; add_dev, del_dev and handle_irq are mandatory
  * @flags: combination of %DIBS_CLIENT_THREADED_IRQ and
  *	%DIBS_CLIENT_THREADED_EVENT
- * @id: private to the core
- * @registered: private to the core
  */
 struct dibs_client {
 	const char *name;

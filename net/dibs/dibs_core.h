@@ -73,7 +73,7 @@ struct dibs_sub {
 	struct percpu_ref active;
 	struct completion idle;
 	struct rhashtable rmaps;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects what follows */
 	bool open;
 	bool ready;
 	bool lost;

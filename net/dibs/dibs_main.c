@@ -388,8 +388,8 @@ static int __init dibs_init(void)
 {
 	int rc;
 
-	dibs_wq = alloc_workqueue("dibs", WQ_UNBOUND | WQ_HIGHPRI |
-				  WQ_MEM_RECLAIM, 0);
+	/* not WQ_MEM_RECLAIM: a threaded handler may wait for any other work */
+	dibs_wq = alloc_workqueue("dibs", WQ_UNBOUND | WQ_HIGHPRI, 0);
 	if (!dibs_wq)
 		return -ENOMEM;
 	rc = class_register(&dibs_class);

@@ -13,13 +13,13 @@
 /**
  * struct dibs_buf - a registered DMB
  * @dmb: the core's own copy of what the driver filled in
- * @sub: of the owner; valid while @dead is not set
+ * @sub: of the owner; valid under RCU if @dead is not set
  * @refs: one for the registration, and one while a handler run is scheduled or
  *	under way
  * @pending: signals that were raised and not handed to the handler; goes from
  *	zero to non-zero exactly once per scheduled run
  * @threaded: the handler runs in @work, otherwise in @tasklet
- * @dead: the owner unregistered it
+ * @dead: the owner unregistered it; set before it leaves the table
  * @in_handler: unregistered by its own handler, nobody waits for @gone
  * @gone: @refs dropped to 0
  * @tasklet: runs the handler
@@ -52,13 +52,25 @@ static void dibs_buf_put(struct dibs_buf *buf)
 		complete(&buf->gone);
 }
 
+/* RCU: the subscription is not freed before all can see that it is dead */
+static bool dibs_buf_enter(struct dibs_buf *buf)
+{
+	bool alive;
+
+	rcu_read_lock();
+	alive = !READ_ONCE(buf->dead) &&
+		percpu_ref_tryget_live(&buf->sub->active);
+	rcu_read_unlock();
+	return alive;
+}
+
 /* One handler run. Consumes the reference that was taken to schedule it. */
 static void dibs_buf_deliver(struct dibs_buf *buf)
 {
 	u16 mask = atomic_xchg(&buf->pending, 0);
 	struct dibs_sub *sub = buf->sub;
 
-	if (!READ_ONCE(buf->dead) && percpu_ref_tryget_live(&sub->active)) {
+	if (dibs_buf_enter(buf)) {
 		sub->client->ops->handle_irq(sub->dibs, buf->dmb.idx, mask);
 		percpu_ref_put(&sub->active);
 	}
@@ -121,31 +133,29 @@ out:
 }
 EXPORT_SYMBOL_GPL(dibs_dev_signal);
 
-static void dibs_buf_free(struct dibs_dev *dibs, struct dibs_buf *buf)
-{
-	kfree_rcu(buf, rcu);
-	atomic_dec(&dibs->nr_dmbs);
-}
-
-/* Not in the table: nobody else releases it, and no new signal finds it */
+/*
+ * Not in the table: nobody else releases it, and no new signal finds it. The
+ * handler has ended before the driver frees the memory that it may look at.
+ */
 static int dibs_buf_release(struct dibs_dev *dibs, struct dibs_buf *buf)
 {
+	/* waiting for this handler would be waiting for oneself */
 	bool in_handler = buf->threaded && current_work() == &buf->work;
 	int rc;
 
-	WRITE_ONCE(buf->dead, true);
+	if (!in_handler) {
+		dibs_buf_put(buf);
+		wait_for_completion(&buf->gone);
+	}
 	rc = dibs->ops->unregister_dmb(dibs, &buf->dmb);
 	trace_dibs_dmb_unregister(dibs, &buf->dmb, rc);
+	atomic_dec(&dibs->nr_dmbs);
 	if (in_handler) {
-		/* waiting for this handler would be waiting for oneself */
 		buf->in_handler = true;
-		atomic_dec(&dibs->nr_dmbs);
 		dibs_buf_put(buf);
-		return rc;
+	} else {
+		kfree_rcu(buf, rcu);
 	}
-	dibs_buf_put(buf);
-	wait_for_completion(&buf->gone);
-	dibs_buf_free(dibs, buf);
 	return rc;
 }
 
@@ -252,6 +262,12 @@ int dibs_register_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb,
 }
 EXPORT_SYMBOL_GPL(dibs_register_dmb);
 
+static void dibs_buf_erase(struct dibs_dev *dibs, struct dibs_buf *buf)
+{
+	WRITE_ONCE(buf->dead, true);
+	__xa_erase(&dibs->dmbs, buf->dmb.idx);
+}
+
 /* Who finds the buffer takes it out of the table, so that only one does */
 static struct dibs_buf *dibs_buf_take(struct dibs_dev *dibs,
 				      const struct dibs_dmb *dmb,
@@ -266,7 +282,7 @@ static struct dibs_buf *dibs_buf_take(struct dibs_dev *dibs,
 	else if (buf->sub->client != client)
 		buf = ERR_PTR(-EPERM);
 	else
-		__xa_erase(&dibs->dmbs, dmb->idx);
+		dibs_buf_erase(dibs, buf);
 	xa_unlock(&dibs->dmbs);
 	return buf;
 }
@@ -317,7 +333,7 @@ EXPORT_SYMBOL_GPL(dibs_unregister_dmb);
  * keep a DMB and give it to another user: first make sure that the handler
  * cannot find the old user any more, then call this.
  *
- * Context: process context, may sleep; not from the handler of this DMB.
+ * Context: process context, may sleep; not from a handler of a DMB.
  */
 void dibs_sync_dmb(struct dibs_dev *dibs, unsigned int idx)
 {
@@ -339,19 +355,33 @@ void dibs_sync_dmb(struct dibs_dev *dibs, unsigned int idx)
 }
 EXPORT_SYMBOL_GPL(dibs_sync_dmb);
 
-/* The client has left, or is about to: nothing of it may stay */
-void dibs_dmb_reap(struct dibs_sub *sub)
+/* Other clients go on taking theirs out of the table meanwhile */
+static struct dibs_buf *dibs_buf_take_next(struct dibs_sub *sub,
+					   unsigned long *idx)
 {
 	struct dibs_dev *dibs = sub->dibs;
 	struct dibs_buf *buf;
-	unsigned long idx;
 
-	xa_for_each(&dibs->dmbs, idx, buf) {
-		if (buf->sub != sub)
-			continue;
-		dev_warn(&dibs->dev, "client %s left DMB %lu behind\n",
+	xa_lock(&dibs->dmbs);
+	xa_for_each_start(&dibs->dmbs, *idx, buf, *idx) {
+		if (buf->sub == sub) {
+			dibs_buf_erase(dibs, buf);
+			break;
+		}
+	}
+	xa_unlock(&dibs->dmbs);
+	return buf;
+}
+
+/* The client has left, or is about to: nothing of it may stay */
+void dibs_dmb_reap(struct dibs_sub *sub)
+{
+	struct dibs_buf *buf;
+	unsigned long idx = 0;
+
+	while ((buf = dibs_buf_take_next(sub, &idx))) {
+		dev_warn(&sub->dibs->dev, "client %s left DMB %lu behind\n",
 			 sub->client->name, idx);
-		xa_erase(&dibs->dmbs, idx);
-		dibs_buf_release(dibs, buf);
+		dibs_buf_release(sub->dibs, buf);
 	}
 }

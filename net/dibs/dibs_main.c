@@ -244,7 +244,7 @@ static void dibs_dev_release(struct device *dev)
 	kfree(dibs);
 }
 
-static struct class dibs_class = {
+static const struct class dibs_class = {
 	.name		= "dibs",
 	.dev_groups	= dibs_dev_groups,
 	.dev_release	= dibs_dev_release,
@@ -305,6 +305,20 @@ static bool dibs_dev_ops_complete(const struct dibs_dev_ops *ops)
 	       (ops->attach_dmb && ops->detach_dmb);
 }
 
+/* device_add() would find out as well, but not without a stack dump */
+static bool dibs_name_taken(struct dibs_dev *dibs)
+{
+	const char *name = dev_name(&dibs->dev);
+	struct device *dev;
+
+	lockdep_assert_held(&dibs_registry);
+	if (!name)
+		return false;
+	dev = class_find_device_by_name(&dibs_class, name);
+	put_device(dev);
+	return dev;
+}
+
 /**
  * dibs_dev_add() - make a device known to clients and to user space
  * @dibs: the device, from dibs_dev_alloc() and filled in
@@ -331,7 +345,7 @@ int dibs_dev_add(struct dibs_dev *dibs)
 		return -EINVAL;
 	dibs->max_dmbs = clamp(dibs->ops->max_dmbs(dibs), 0, DIBS_MAX_DMBS);
 	dibs_registry_lock();
-	rc = device_add(&dibs->dev);
+	rc = dibs_name_taken(dibs) ? -EEXIST : device_add(&dibs->dev);
 	if (!rc) {
 		list_add_tail(&dibs->list, &dibs_devs);
 		for (id = 0; id < DIBS_MAX_CLIENTS; id++)
@@ -379,8 +393,8 @@ void dibs_dev_del(struct dibs_dev *dibs)
 		if (sub)
 			dibs_sub_destroy(sub);
 	}
-	dibs_registry_unlock();
 	device_del(&dibs->dev);
+	dibs_registry_unlock();
 }
 EXPORT_SYMBOL_GPL(dibs_dev_del);
 

@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# bench.sh: SMC-D over dibs against the base kernel's SMC_LO, TCP and AF_UNIX, and the
+# costs of the dibs layer itself.  PAIRS=N pairs of boots (default 10).
+#
+# Times need a quiet host; instruction counts do not.  The same guest image is
+# used throughout, and the two kernels take turns (A B B A).
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+PAIRS=${PAIRS:-10}
+CPUS=${CPUS:-2}
+OUT=$B/results/bench
+
+# shellcheck disable=SC2317 # quietly calls it
+build_module() {
+	rm -rf "$B/bench"
+	mkdir -p "$B/bench"
+	cp "$TOP"/tools/testing/selftests/dibs/bench/* "$B/bench/"
+	use_variant x86
+	kmake M="$B/bench" modules
+}
+
+# guest VARIANT MODE [OPTIONS of guest.sh]
+guest() {
+	local v=$1 mode=$2
+	shift 2
+	"$TOP/scripts/guest.sh" -n "bench-$v-$mode" -b -t 900 -c "$CPUS" "$@" \
+		-d "$B/selftests" -d "$TOP/scripts/guest" -d "$B/bench" "$v" /opt/dibs/bench "$mode"
+}
+
+# pair N SIDE: one boot, A is ours and B the base
+pair() {
+	local v=x86
+	[ "$2" = a ] || v=x86-base
+	guest $v pair >"$OUT.boot" || die "the guest failed: $(tail -n 5 "$OUT.boot")"
+	gawk -v n="$1" -v side="$2" '/^figure 1 smc / { print n, side, $4, $5 }' "$OUT.boot" |
+		tee -a "$OUT.pairs"
+}
+
+# table: medians and spread (half the range between the quartiles) by net
+table() {
+	gawk '
+		/^figure / {
+			if (!($4 in seen)) { seen[$4]; names[++k] = $4 }
+			v[$4, $3, ++n[$4, $3]] = $5
+		}
+		function cell(f, net,	i, m, x, q) {
+			m = n[f, net]
+			for (i = 1; i <= m; i++)
+				x[i] = v[f, net, i] + 0
+			asort(x)
+			med[net] = m % 2 ? x[(m + 1) / 2] : (x[m / 2] + x[m / 2 + 1]) / 2
+			q = (x[int((3 * m + 3) / 4)] - x[int((m + 3) / 4)]) / 2
+			return sprintf("%9.1f +- %4.1f%%", med[net], 100 * q / med[net])
+		}
+		END {
+			printf "%-40s %18s %18s %18s %9s %9s\n", "", "TCP", "SMC-D", "AF_UNIX",
+				"to TCP", "to UNIX"
+			for (i = 1; i <= k; i++) {
+				f = names[i]
+				printf "%-40s %18s %18s %18s", f, cell(f, "tcp"), cell(f, "smc"),
+					cell(f, "unix")
+				printf " %9.2f %9.2f\n", med["smc"] / med["tcp"], med["smc"] / med["unix"]
+			}
+		}'
+}
+
+# module: what dibs_bench.ko printed, as a table; its times are in ps
+module_table() {
+	gawk -v unit="$1" '
+		/^bench (memcpy|move|lookup)_/ { v[$2] = $3 / 1000 }
+		/^bench lookup_/ { if ($2 != "lookup_1") many = $2 }
+		/^bench (dmbs|memory)/ { sub(/^bench /, ""); print "  " $0 }
+		END {
+			n = split("64 4096 65536 1048576", size)
+			for (i = 1; i <= n; i++) {
+				c = v["memcpy_" size[i]]
+				m = v["move_" size[i]]
+				printf "  %8d bytes: memcpy %11.1f, dibs_move_data %11.1f %s (%.2f)\n",
+					size[i], c, m, unit, m / c
+			}
+			printf "  64 bytes with 1 DMB: %.1f, with %s: %.1f %s (%.2f)\n", v["lookup_1"],
+				substr(many, 8), v[many], unit, v[many] / v["lookup_1"]
+		}'
+}
+
+mkdir -p "$B/results"
+need_pkgs gawk
+step 1/6 "kernels and programs"
+for v in x86 x86-base; do
+	"$TOP/scripts/kernel.sh" $v
+done
+"$TOP/scripts/selftest.sh" --build
+quietly "$B/log/bench-module" build_module
+
+step 2/6 "move_data against memcpy, look-up, memory per DMB"
+guest x86 module -m 2048 >"$OUT.module"
+module_table ns <"$OUT.module"
+
+step 3/6 "the same in guest instructions"
+guest x86 module -m 2048 -i >"$OUT.module-insns"
+module_table instructions <"$OUT.module-insns"
+
+step 4/6 "instructions of SMC-D (a: dibs loopback, b: the base kernel's SMC_LO)"
+bad=0
+guest x86 insns -i >"$OUT.insns-a"
+guest x86-base insns -i >"$OUT.insns-b"
+grep -h idle "$OUT".insns-[ab]
+for side in a b; do
+	gawk -v side=$side '/^figure / { print $2, side, $4, $5 }' "$OUT.insns-$side"
+done | gawk -f "$TOP/scripts/bench-stats.awk" \
+	-v bounds='instructions_per_round_trip_64B=<1.03 instructions_per_64B_message=<1.03' ||
+	bad=1
+
+step 5/6 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
+guest x86 nets >"$OUT.nets"
+table <"$OUT.nets"
+
+step 6/6 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
+: >"$OUT.pairs"
+for ((i = 1; i <= PAIRS; i++)); do
+	say "pair $i of $PAIRS"
+	order='a b'
+	[ $((i % 2)) -eq 1 ] || order='b a'
+	for side in $order; do
+		pair "$i" "$side"
+	done
+done
+bounds=round_trip_64B_us='<1.03'
+for b in 64K 1024K; do
+	for w in 64K 16K; do
+		bounds+=" stream_${w}_writes_${b}_buffers_MB/s=>0.97"
+	done
+done
+gawk -f "$TOP/scripts/bench-stats.awk" -v bounds="$bounds" "$OUT.pairs" || bad=1
+say "accelerator: $(cat "$B"/accel-amd64-* 2>/dev/null || echo "${ACCEL:-?}"), CPUs: $CPUS"
+exit $bad

@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Static checks of what is ours: files of the overlay as a whole, and in files of
+# the base the lines that the series adds. A finding anywhere else is the base's.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+DIRS=(net/dibs net/smc samples/dibs drivers/s390/net)
+OUT=$B/log/lint
+pass=0 fail=0
+
+need_pkgs gcc make flex bison bc libelf-dev libssl-dev ccache perl python3 git gawk \
+	gcc-s390x-linux-gnu sparse coccinelle ocaml-nox ocaml-findlib codespell shellcheck
+command -v ccache >/dev/null && CCACHE=ccache
+"$TOP/scripts/series.sh" >/dev/null
+TREE=$B/tree
+mkdir -p "$OUT"
+
+# verdict NAME: NAME passed if there is nothing in its list of findings
+verdict() {
+	local found=$OUT/$1.findings
+	if [ -s "$found" ]; then
+		echo "  not ok $1"
+		head -n 60 "$found"
+		fail=$((fail + 1))
+	else
+		echo "  ok     $1"
+		pass=$((pass + 1))
+	fi
+}
+
+# The lines that the series adds, as file:line
+git -C "$TREE" diff -U0 base HEAD | gawk '
+	/^\+\+\+ b\// { file = substr($0, 7) }
+	match($0, /^@@ -[0-9,]+ \+([0-9]+)(,([0-9]+))? @@/, m) {
+		n = m[3] == "" ? 1 : m[3]
+		for (i = 0; i < n; i++)
+			print file ":" m[1] + i
+	}' >"$OUT/ours"
+
+# ours: of compiler-like findings on stdin, those about a line of ours
+ours() {
+	gawk -v list="$OUT/ours" -v tree="$TREE/" '
+		BEGIN { while ((getline line < list) > 0) mine[line] }
+		{
+			at = $1
+			sub("^" tree, "", at)
+			sub(/^(\.\.\/)+tree\//, "", at)
+			split(at, part, ":")
+			if ((part[1] ":" part[2]) in mine)
+				print
+		}' | sort -u
+}
+
+overlay() {
+	overlay_files | while read -r f; do
+		[ ! -e "$TOP/$f" ] || echo "$f"
+	done
+}
+
+checkpatch() {
+	local p
+	for p in "$B"/series/*.patch; do
+		case $p in *0000-cover-letter.patch) continue ;; esac
+		# MAINTAINERS is written once, at the end of the series
+		"$TREE/scripts/checkpatch.pl" --root="$TREE" --strict --codespell --no-summary \
+			--terse --show-types --ignore FILE_PATH_CHANGES "$p" || true
+	done >"$OUT/checkpatch.findings" 2>&1
+	verdict checkpatch
+}
+
+kernel_doc() {
+	(
+		cd "$TREE"
+		overlay | grep -E '^(include|net|drivers|samples)/.*\.[ch]$' |
+			xargs scripts/kernel-doc -none -Wall
+	) >"$OUT/kernel-doc.findings" 2>&1 || true
+	verdict kernel-doc
+}
+
+# compile ARCH: sparse and W=1 for all of ours, in an output directory of its own
+compile() {
+	local d dirs=() log=$OUT/compile-$1
+	use_variant "$1"
+	"$TOP/scripts/kernel.sh" --config "$1" >/dev/null
+	local config=$KOUT/.config
+	KOUT=$B/o-lint-$1
+	mkdir -p "$KOUT"
+	cmp -s "$config" "$KOUT/.config.from" || cp "$config" "$KOUT/.config"
+	cp "$config" "$KOUT/.config.from"
+	quietly "$log" kmake olddefconfig
+	quietly "$log" kmake prepare modules_prepare
+	for d in "${DIRS[@]}"; do
+		[ "$d" != drivers/s390/net ] || [ "$1" = s390 ] || continue
+		[ ! -e "$TREE/$d/Makefile" ] || dirs+=("$d/")
+		find "$KOUT/$d" -name '*.o' -delete 2>/dev/null || true
+	done
+	: >"$OUT/sparse-W1-$1.findings"
+	kmake C=2 CF=-D__CHECK_ENDIAN__ W=1 "${dirs[@]}" >"$log" 2>&1 ||
+		echo "the build failed, see $log" >>"$OUT/sparse-W1-$1.findings"
+	grep -q 'CHECK .*net/dibs/dibs_main.c' "$log" ||
+		echo "sparse did not run, see $log" >>"$OUT/sparse-W1-$1.findings"
+	grep -E '^[^ ]+:[0-9]+:' "$log" | ours >>"$OUT/sparse-W1-$1.findings" || true
+	verdict "sparse-W1-$1"
+}
+
+coccicheck() {
+	local d log=$OUT/coccicheck
+	use_variant s390
+	KOUT=$B/o-lint-s390
+	: >"$OUT/coccicheck.findings"
+	for d in "${DIRS[@]}"; do
+		[ -e "$TREE/$d/Makefile" ] || continue
+		# M= must be absolute with O=, or nothing is looked at without a word
+		kmake coccicheck MODE=report M="$TREE/$d" J=1 >"$log-${d//\//-}" 2>&1 ||
+			echo "coccicheck failed, see $log-${d//\//-}" >>"$OUT/coccicheck.findings"
+		grep -E '^[^ ]+:[0-9]+' "$log-${d//\//-}" |
+			sed -E 's/^([^:]+:[0-9]+)([:-])/\1: \2/' | ours >>"$OUT/coccicheck.findings" || true
+	done
+	# a file with a mistake that coccicheck knows proves that it looks
+	mkdir -p "$KOUT/cocci-probe"
+	printf 'static void probe(void *p)\n{\n\tif (p)\n\t\tkfree(p);\n}\n' \
+		>"$KOUT/cocci-probe/probe.c"
+	spatch -D report --very-quiet --no-includes \
+		--cocci-file "$TREE/scripts/coccinelle/free/ifnullfree.cocci" \
+		"$KOUT/cocci-probe/probe.c" 2>/dev/null | grep -q 'WARNING' ||
+		echo "coccinelle does not find a known mistake" >>"$OUT/coccicheck.findings"
+	verdict coccicheck
+}
+
+spelling() {
+	(
+		cd "$TOP"
+		repo_git ls-files -co --exclude-standard | grep -v '^patches/.*/diff$' |
+			xargs codespell --skip '*.awk'
+	) >"$OUT/codespell.findings" 2>&1 || true
+	verdict codespell
+}
+
+shell() {
+	(
+		cd "$TOP"
+		repo_git ls-files -co --exclude-standard -- scripts tools .ci | while read -r f; do
+			[ ! -e "$f" ] || ! head -n 1 "$f" | grep -qE '^#!.*(ba)?sh' || echo "$f"
+		done | xargs shellcheck -x -P SCRIPTDIR
+	) >"$OUT/shellcheck.findings" 2>&1 || true
+	verdict shellcheck
+}
+
+say "checkpatch --strict"
+checkpatch
+say "kernel-doc"
+kernel_doc
+for arch in x86 s390; do
+	say "sparse, W=1 on $arch"
+	compile "$arch"
+done
+say "coccicheck"
+coccicheck
+say "codespell, shellcheck"
+spelling
+shell
+echo "$pass passed, $fail failed"
+[ "$fail" -eq 0 ]

@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# selftest.sh [VARIANT...]: builds tools/testing/selftests/dibs and runs it in guests
+# (default: x86).  TEST='NAME...' runs some of it; LONG=1 takes many more rounds and
+# the tests marked 'long'.  --build only builds them, into build/selftests.
+#
+# Tests share a guest, which is quick, and when it dies the rest goes on in a new one.
+# A line "# Guest: own" in a test's source gives it one to itself.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || set -- x86
+[ "$1" != --build ] || BUILD_ONLY=y
+SRC=tools/testing/selftests/dibs
+INST=$B/selftests
+LONG=${LONG:-}
+
+build_tests() {
+	rm -rf "$INST"
+	make -C "$B/tree/tools/testing/selftests" TARGETS=dibs FORCE_TARGETS=1 \
+		ARCH=x86 O="$B/o-selftests" \
+		INSTALL_PATH="$INST" install
+}
+
+# marked TEST WORD: does TEST's source have WORD in its "Guest:" line?
+marked() {
+	local f
+	for f in "$TOP/$SRC/$1" "$TOP/$SRC/$1.c"; do
+		[ ! -f "$f" ] || ! grep -qE "^[ /#*]*Guest:.*\\<$2\\>" "$f" || return 0
+	done
+	return 1
+}
+
+# run_guest VARIANT TEST...: the output goes to the terminal and to $out
+run_guest() {
+	local v=$1
+	shift
+	rc=0
+	"$TOP/scripts/guest.sh" -n "selftest-$v-$1" -t "${LONG:+3}600" -m 1536 \
+		-d "$INST" -d "$TOP/scripts/guest" "$v" \
+		"LONG=$LONG /opt/dibs/selftest $*" 2>&1 | tee "$out.guest" || rc=$?
+	cat "$out.guest" >>"$out"
+}
+
+# run_tests VARIANT TEST...: until all have run, in as many guests as it takes
+run_tests() {
+	local v=$1 ended
+	shift
+	while [ $# -gt 0 ]; do
+		run_guest "$v" "$@"
+		ended=$(grep -c '^@status ' "$out.guest" || true)
+		if [ "$ended" -ge $# ]; then
+			# All ran, and what was wrong is known only of the whole guest.
+			[ "$rc" -eq 0 ] || echo "@guest $* (status $rc)" >>"$out"
+			return 0
+		fi
+		shift "$ended"
+		echo "@died $1" >>"$out"
+		shift
+	done
+}
+
+# count: every TAP line of the outermost level is a test; a test program that fails
+# without one, has none, or whose guest died, counts as one that failed.
+count() {
+	gawk -v variant="$1" '
+		function flaw(text) { n["fail"]++; print "not ok " text }
+		/^@test / { t = $2; planned = -1; ran = bad = 0; open = 1 }
+		/^@died / { flaw($2 ": the guest died"); open = 0 }
+		/^@guest / { flaw(substr($0, 8)) }
+		/^1\.\.[0-9]+/ { planned = substr($0, 4) + 0 }
+		/^(not )?ok / {
+			k = /# *(SKIP|XFAIL)/ ? "skip" : /^ok/ ? "pass" : "fail"
+			n[k]++; ran++; bad += k == "fail"
+			if (k != "pass")
+				print t ": " $0
+		}
+		/^@status / {
+			open = 0
+			if (!ran && $2 == 4)
+				n["skip"]++
+			else if (!ran && $2 == 0 && planned != 0)
+				flaw(t ": printed no result")
+			else if ($2 != 0 && $2 != 4 && !bad)
+				flaw(t ": status " $2)
+			else if (planned >= 0 && planned != ran)
+				flaw(t ": " ran " results of " planned)
+		}
+		END {
+			printf "selftests on %s: %d passed, %d failed, %d skipped\n", variant,
+				n["pass"], n["fail"], n["skip"]
+		}'
+}
+
+say "building the selftests"
+need_pkgs gcc make rsync libc6-dev gawk
+quietly "$B/log/selftest-build" build_tests
+[ -z "${BUILD_ONLY:-}" ] || exit 0
+mapfile -t all < <(sed -n 's/^dibs://p' "$INST/kselftest-list.txt")
+[ ${#all[@]} -gt 0 ] || die "no selftests in $INST/kselftest-list.txt"
+
+pass=0 fail=0 skip=0
+mkdir -p "$B/results"
+for variant; do
+	out=$B/results/selftest-$variant
+	: >"$out"
+	shared=()
+	for t in "${all[@]}"; do
+		case " ${TEST:-$t} " in *" $t "*) ;; *) continue ;; esac
+		[ -n "$LONG" ] || ! marked "$t" long || continue
+		if marked "$t" own; then
+			say "selftest $t on $variant, in a guest of its own"
+			run_tests "$variant" "$t"
+		else
+			shared+=("$t")
+		fi
+	done
+	if [ ${#shared[@]} -gt 0 ]; then
+		say "selftests on $variant: ${shared[*]}"
+		run_tests "$variant" "${shared[@]}"
+	fi
+	count "$variant" <"$out" | tee "$out.count"
+	read -r p f s < <(sed -nE '$s/.*: ([0-9]+) .*, ([0-9]+) .*, ([0-9]+) .*/\1 \2 \3/p' "$out.count")
+	pass=$((pass + p)) fail=$((fail + f)) skip=$((skip + s))
+done
+echo "$pass passed, $fail failed, $skip skipped"
+[ "$fail" -eq 0 ] && [ "$pass" -gt 0 ]

@@ -1,0 +1,141 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# series.sh: writes the series as mails, with a cover letter, to build/series
+# series.sh check: builds each commit on x86-64 and s390x, with dibs built in, as
+# modules and off, and has checkpatch look at each
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+MAX=15
+OUT=$B/series
+
+tree_git() {
+	git -C "$B/tree" "$@"
+}
+
+write_mails() {
+	local from subject
+	from=$(sed -n 's/^M:[[:space:]]*//p' "$TOP/MAINTAINERS" | head -n 1)
+	subject=$(head -n 1 "$TOP/patches/cover")
+	rm -rf "$OUT"
+	GIT_COMMITTER_NAME=${from% <*} GIT_COMMITTER_EMAIL=$(sed 's/.*<\(.*\)>/\1/' <<<"$from") \
+		git -C "$B/tree" -c format.signOff=true format-patch -q --cover-letter \
+		--from="$from" -o "$OUT" base..HEAD
+	{
+		sed -n '1,/^$/p' "$OUT/0000-cover-letter.patch" |
+			sed "s|\*\*\* SUBJECT HERE \*\*\*|$subject|"
+		tail -n +2 "$TOP/patches/cover"
+		echo
+		sed -n '/BLURB HERE/,$p' "$OUT/0000-cover-letter.patch" | tail -n +2
+	} >"$OUT/cover.new"
+	mv "$OUT/cover.new" "$OUT/0000-cover-letter.patch"
+}
+
+# configure MODE: everything of ours on (y), as modules (m), or off (n)
+configure() {
+	local o mode=$1
+	quietly "$B/log/series-config" kmake olddefconfig
+	for o in DIBS DIBS_LO DIBS_KUNIT_TEST SMC SMC_DIAG ISM ISM_KUNIT_TEST SAMPLE_DIBS; do
+		case $o in
+		# a sample is a module or nothing
+		SAMPLE_DIBS) set_option "$o" "$([ "$mode" = n ] && echo n || echo m)" ;;
+		*) set_option "$o" "$mode" ;;
+		esac
+	done
+	quietly "$B/log/series-config" kmake olddefconfig
+}
+
+# Options that a commit does not have yet vanish again in olddefconfig.
+set_option() {
+	sed -i -e "/^CONFIG_$1=/d" -e "/^# CONFIG_$1 is not set/d" "$KOUT/.config"
+	if [ "$2" = n ]; then
+		echo "# CONFIG_$1 is not set"
+	else
+		echo "CONFIG_$1=$2"
+	fi >>"$KOUT/.config"
+}
+
+# The directories that the series touches. The last commit is linked as well.
+compile() {
+	local dirs=() d
+	quietly "$1" kmake prepare modules_prepare
+	for d in net/dibs net/smc samples/dibs drivers/s390/net; do
+		[ -e "$KTREE/$d/Makefile" ] || continue
+		[ "$d" != drivers/s390/net ] || [ "$KARCH" = s390 ] || continue
+		[ "$d" = net/smc ] || [ "$d" = drivers/s390/net ] ||
+			grep -q '^CONFIG_DIBS=' "$KOUT/.config" || continue
+		dirs+=("$d/")
+	done
+	quietly "$1" kmake KCFLAGS=-Werror "${dirs[@]}"
+}
+
+check() {
+	local commits c v mode n=0 total log fail=0 done_=0
+	mapfile -t commits < <(tree_git rev-list --reverse base..HEAD)
+	total=$((${#commits[@]} * 6))
+	KTREE=$B/series-tree
+	[ -e "$KTREE" ] || git -C "$B/tree" worktree add -q --detach "$KTREE" base
+	for v in x86 s390; do
+		for mode in y m n; do
+			series_variant "$v" "$mode"
+			for c in "${commits[@]}"; do
+				n=$((n + 1))
+				git -C "$KTREE" checkout -q --detach "$c"
+				log=$B/log/series-$v-$mode-$c
+				say "$n/$total $v, dibs=$mode: $(git -C "$KTREE" log -1 --format=%s)"
+				configure "$mode"
+				if compile "$log"; then
+					done_=$((done_ + 1))
+				else
+					fail=$((fail + 1))
+				fi
+			done
+			if quietly "$B/log/series-link-$v-$mode" kmake; then
+				done_=$((done_ + 1))
+			else
+				fail=$((fail + 1))
+			fi
+		done
+	done
+	for c in "$OUT"/*.patch; do
+		case $c in *0000-cover-letter.patch) continue ;; esac
+		if quietly "$B/log/series-checkpatch" "$B/tree/scripts/checkpatch.pl" --strict \
+			--no-summary --ignore FILE_PATH_CHANGES "$c"; then
+			done_=$((done_ + 1))
+		else
+			fail=$((fail + 1))
+		fi
+	done
+	echo "$done_ passed, $fail failed"
+	[ "$fail" -eq 0 ]
+}
+
+# series_variant VARIANT MODE: an output directory of its own, so that from one
+# commit to the next only what changed is compiled
+series_variant() {
+	use_variant "$1"
+	KTREE=$B/series-tree
+	KOUT=$B/o-series-$1-$2
+	mkdir -p "$KOUT"
+	cp "$B/o-$1/.config" "$KOUT/.config"
+}
+
+"$TOP/scripts/tree.sh"
+count=$(tree_git rev-list --count base..HEAD)
+[ "$count" -le "$MAX" ] || die "$count commits, a series has at most $MAX"
+write_mails
+say "$count patches and a cover letter in $OUT"
+case ${1-} in
+'') ;;
+check)
+	need_pkgs gcc make flex bison bc libelf-dev libssl-dev perl ccache gcc-s390x-linux-gnu
+	command -v ccache >/dev/null && CCACHE=ccache
+	for v in x86 s390; do
+		[ -e "$B/o-$v/.config" ] || "$TOP/scripts/kernel.sh" --config "$v"
+	done
+	check
+	;;
+*) die "usage: series.sh [check]" ;;
+esac

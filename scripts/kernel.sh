@@ -16,7 +16,7 @@
 
 mode=build
 case ${1-} in
---*) mode=${1#--}; shift ;;
+--image | --config) mode=${1#--}; shift ;;
 esac
 [ $# -eq 1 ] || die "which variant?"
 VARIANT=$1
@@ -81,15 +81,17 @@ configure() {
 				"$KOUT/.config" $(fragments)
 		)
 		quietly "$B/log/config-$VARIANT" kmake olddefconfig
-		check_config
 		echo "$stamp" >"$KOUT/.fragments"
 	fi
+	check_config
 }
 
-# progress LOG: how far a running build is
+# progress LOG: how far a running build is. A build from nothing compiles about
+# 1800 files, one of a kept directory as many as changed.
 progress() {
-	while sleep 30; do
-		say "  $VARIANT: $(grep -c '^  CC' "$1" || true) objects"
+	# a sleep that outlives this holds neither the lock nor anybody's pipe
+	while sleep 30 >/dev/null 2>&1 8>&-; do
+		say "  $VARIANT: $(grep -c '^  CC' "$1" || true) files compiled (of 1800 if from nothing)"
 	done
 }
 
@@ -119,6 +121,10 @@ if [ "$VARIANT" = x86-base ]; then
 else
 	"$TOP/scripts/tree.sh"
 fi
+# A second make in another shell waits for its turn.
+mkdir -p "$KOUT"
+exec 8>"$KOUT/.lock"
+flock 8
 began=$(date +%s)
 say "building $VARIANT"
 configure

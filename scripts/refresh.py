@@ -171,10 +171,12 @@ def write_diffs(top, tree, files, overlay):
     for k, name in enumerate(tree.names, 1):
         if all(v[k] == v[k - 1] for v in files.values()):
             continue
-        diff = tree.git("diff", "--no-renames", "--abbrev=9", trees[k - 1], trees[k],
+        diff = tree.git("diff", "--no-renames", trees[k - 1], trees[k],
                         "--", ".", *skip)
         with open(f"{top}/patches/{name}/diff", "wb") as f:
-            f.write(diff)
+            # without the blob ids, which change with each earlier patch
+            f.writelines(line for line in diff.splitlines(keepends=True)
+                         if not line.startswith(b"index "))
         print(f"patches/{name}/diff")
 
 
@@ -210,7 +212,7 @@ def main(top, path, entry=None):
         try:
             if path_ == "MAINTAINERS":
                 raise Refused("MAINTAINERS: edit the entries in the repository")
-            if path_ in overlay:
+            if path_ in overlay or os.path.exists(f"{top}/{path_}"):
                 if status == "D":
                     raise Refused(f"{path_}: delete it in the repository, and its "
                                   "line in patches/*/files")

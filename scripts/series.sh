@@ -16,11 +16,12 @@ tree_git() {
 }
 
 write_mails() {
-	local from subject
+	local from subject mail
 	from=$(sed -n 's/^M:[[:space:]]*//p' "$TOP/MAINTAINERS" | head -n 1)
 	subject=$(head -n 1 "$TOP/patches/cover")
 	rm -rf "$OUT"
-	GIT_COMMITTER_NAME=${from% <*} GIT_COMMITTER_EMAIL=$(sed 's/.*<\(.*\)>/\1/' <<<"$from") \
+	mail=${from#*<}
+	GIT_COMMITTER_NAME=${from% <*} GIT_COMMITTER_EMAIL=${mail%>} \
 		git -C "$B/tree" -c format.signOff=true format-patch -q --cover-letter \
 		--from="$from" -o "$OUT" base..HEAD
 	{
@@ -127,6 +128,9 @@ count=$(tree_git rev-list --count base..HEAD)
 [ "$count" -le "$MAX" ] || die "$count commits, a series has at most $MAX"
 write_mails
 say "$count patches and a cover letter in $OUT"
+last=$(series_names | tail -n 1)
+[ "$(tree_git rev-parse HEAD)" = "$(tree_git rev-parse "refs/series/$last")" ] ||
+	die "patches/*/files do not name every file of the overlay"
 case ${1-} in
 '') ;;
 check)

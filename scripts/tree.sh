@@ -57,14 +57,15 @@ overlay() {
 	done
 }
 
-# Every file of the overlay belongs to one commit, and replaces a file of the
-# base only where patches/replaces says so.
+# A file of the overlay belongs to one commit at most, and replaces a file of the
+# base only where patches/replaces says so. Those of no commit yet: in $strays.
 check_overlay() {
 	local path count
+	strays=()
 	while read -r path; do
 		count=$(cat "$TOP"/patches/*/files | grep -cxF "$path" || true)
-		[ "$count" -eq 1 ] ||
-			die "$path is named by $count commits in patches/*/files"
+		[ "$count" -le 1 ] || die "$path is named by $count commits in patches/*/files"
+		[ "$count" -eq 1 ] || strays+=("$path")
 		if tree_git cat-file -e "base:$path" 2>/dev/null &&
 		   ! grep -qxF "$path" "$TOP/patches/replaces"; then
 			die "$path is a file of the base $BASE_VERSION and not in patches/replaces"
@@ -116,23 +117,42 @@ commit_series() {
 			-F "$TOP/patches/$name/message" "$(tree_git write-tree)")
 		tree_git update-ref "refs/series/$name" "$parent"
 	done < <(series_names)
+	# what a developer has just begun is built, though not mailed
+	if [ ${#strays[@]} -gt 0 ]; then
+		for name in "${strays[@]}"; do
+			stage "$name" "$TOP/$name"
+		done
+		parent=$(tree_git commit-tree -p "$parent" -m 'files of no commit yet' \
+			"$(tree_git write-tree)")
+	fi
 	rm -f "$GIT_INDEX_FILE"
 	echo "$parent"
+}
+
+# edits: whether the work tree differs from the commit $1. New files count, also
+# those that Debian's .gitignore hides (it hides everything).
+edits() {
+	tree_git add -A -f .
+	! tree_git diff --cached --quiet "$1"
 }
 
 # Edits of a developer are never lost: they stay, or nothing is changed. Those
 # that were written back with `make refresh` are what the new commits bring.
 move_to() {
 	if [ "$(tree_git rev-parse HEAD)" = "$1" ]; then
-		tree_git diff --quiet HEAD ||
+		! edits HEAD ||
 			say "note: $TREE has edits that are not in the repository (make refresh)"
-	elif tree_git diff --quiet HEAD; then
+	elif ! edits HEAD; then
 		tree_git checkout -q --detach "$1"
-	elif tree_git diff --quiet "$1"; then
-		tree_git reset -q "$1"
+	elif ! edits "$1"; then
+		tree_git update-ref --no-deref HEAD "$1"
 	else
+		tree_git reset -q
 		die "$TREE has edits: keep them with 'make refresh', or drop them with 'git -C $TREE reset --hard'"
 	fi
+	tree_git reset -q
+	[ ${#strays[@]} -eq 0 ] ||
+		say "note: in no patches/*/files yet: ${strays[*]}"
 	say "tree: $(tree_git rev-list --count base..HEAD) commits on $KSRC $BASE_VERSION"
 }
 
@@ -142,6 +162,9 @@ if [ "${1-}" = --base ]; then
 	make_base
 	exit
 fi
+# A second make in another shell waits for its turn.
+exec 9>"$B/tree.lock"
+flock 9
 make_tree_base
 check_overlay
 new=$(commit_series)

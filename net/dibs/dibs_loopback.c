@@ -17,6 +17,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/rculist.h>
@@ -752,6 +753,10 @@ static struct configfs_subsystem dibs_lo_subsys = {
 	},
 };
 
+static bool dibs_lo_map = true;
+module_param_named(map, dibs_lo_map, bool, 0444);
+MODULE_PARM_DESC(map, "DMBs can be attached through device lo (default: 1)");
+
 static struct dibs_dev *dibs_lo_default;
 
 static int __init dibs_lo_init(void)
@@ -761,7 +766,7 @@ static int __init dibs_lo_init(void)
 	rc = rhashtable_init(&dibs_lo_dmbs, &dibs_lo_dmb_params);
 	if (rc)
 		return rc;
-	dibs_lo_default = dibs_lo_create("lo", true);
+	dibs_lo_default = dibs_lo_create("lo", dibs_lo_map);
 	if (IS_ERR(dibs_lo_default)) {
 		rc = PTR_ERR(dibs_lo_default);
 		goto out_table;

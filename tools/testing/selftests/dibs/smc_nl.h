@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the kernel says about SMC: sock_diag of AF_SMC sockets and the generic
+ * netlink family SMC_GEN_NETLINK, the interfaces that smc-tools use.
+ */
+#ifndef SMC_NL_H
+#define SMC_NL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+
+#ifndef AF_SMC
+#define AF_SMC		43
+#endif
+#define SMCPROTO_SMC	0
+#define SMCPROTO_SMC6	1
+
+/* The uapi headers of the system may be older than the kernel: repeat here */
+enum {
+	SMC_MODE_SMCR,
+	SMC_MODE_TCP,
+	SMC_MODE_SMCD,
+};
+
+/* One AF_SMC socket */
+struct smc_sock_info {
+	struct inet_diag_sockid id;
+	uint8_t family;
+	uint8_t state;
+	uint8_t mode;
+	ino_t inode;
+	uint32_t sndbuf_size;
+	uint32_t rmbe_size;
+	uint32_t fallback_reason;
+	uint32_t peer_diagnosis;
+	uint64_t gid[2];
+	uint64_t peer_gid[2];
+	uint64_t token;
+	uint64_t peer_token;
+	bool has_dmb;
+};
+
+/* return true to go on */
+typedef bool (*smc_sock_fn)(const struct smc_sock_info *info, void *arg);
+
+int smc_diag_each(smc_sock_fn fn, void *arg);
+int smc_sock_info(int fd, struct smc_sock_info *info);
+const char *smc_mode_name(const struct smc_sock_info *info);
+
+struct smc_stats {
+	uint64_t client_v1, client_v2, server_v1, server_v2;
+	uint64_t tx_bytes, rx_bytes;
+	uint64_t splice, urgent;
+	uint64_t client_errors, server_errors;
+	uint64_t client_fallbacks, server_fallbacks;
+	uint32_t last_reason;
+};
+
+int smc_get_stats(struct smc_stats *stats);
+int smc_ueid_add(const char *name);
+int smc_ueid_del(const char *name);
+int smc_pnet_add(const char *pnetid, const char *dev);
+int smc_pnet_flush(void);
+
+typedef void (*smc_attrs_fn)(struct nlattr *attrs, size_t len, void *arg);
+
+int smc_genl_dump(int cmd, smc_attrs_fn fn, void *arg);
+
+/* attributes */
+struct nlattr *smc_attr_find(struct nlattr *attrs, size_t len, int type);
+uint64_t smc_attr_u64(struct nlattr *attrs, size_t len, int type);
+size_t smc_attr_len(const struct nlattr *attr);
+struct nlattr *smc_attr_nested(struct nlattr *attr);
+
+#endif

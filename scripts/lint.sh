@@ -30,7 +30,8 @@ verdict() {
 	fi
 }
 
-"$TOP/scripts/series.sh" >"$OUT/series" 2>&1 && : >"$OUT/series.findings" ||
+: >"$OUT/series.findings"
+"$TOP/scripts/series.sh" >"$OUT/series" 2>&1 ||
 	cp "$OUT/series" "$OUT/series.findings"
 verdict series
 
@@ -64,13 +65,10 @@ overlay() {
 }
 
 checkpatch() {
-	local p
-	for p in "$B"/series/*.patch; do
-		case $p in *0000-cover-letter.patch) continue ;; esac
-		# MAINTAINERS is written once, at the end of the series
-		"$TREE/scripts/checkpatch.pl" --root="$TREE" --strict --codespell --no-summary \
-			--terse --show-types --ignore FILE_PATH_CHANGES "$p" || true
-	done >"$OUT/checkpatch.findings" 2>&1
+	find "$B/series" -name '*.patch' ! -name '0000-*' -print0 | sort -z |
+		xargs -0 -n 1 -P "$JOBS" "$TREE/scripts/checkpatch.pl" --root="$TREE" --strict \
+			--codespell --no-summary --terse --show-types --ignore FILE_PATH_CHANGES \
+			>"$OUT/checkpatch.findings" 2>&1 || true
 	verdict checkpatch
 }
 

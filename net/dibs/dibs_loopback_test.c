@@ -795,9 +795,10 @@ static void lo_signal_after_data(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, dibs_move_data(lo.dev[LO_SENDER],
 						     lo_ping.dmb_tok, 4, true,
 						     0, data, len), 0);
-		KUNIT_EXPECT_TRUE(test, lo_wait_for(lo_runs(LO_OWNER,
-							    &lo_ping) > i));
+		if (!lo_wait_for(lo_runs(LO_OWNER, &lo_ping) > i))
+			break;
 	}
+	KUNIT_EXPECT_EQ(test, i, 200);
 	KUNIT_EXPECT_EQ(test, atomic_read(&lo_errors), 0);
 	KUNIT_EXPECT_EQ(test, lo_unregister(&lo_ping), 0);
 	kvfree(data);
@@ -1173,9 +1174,9 @@ static void lo_race_unregister(struct kunit *test)
 		folio_get(folio);
 		before = READ_ONCE(mover[0].moves) + READ_ONCE(mover[1].moves);
 		WRITE_ONCE(tok, dmb.dmb_tok);
-		KUNIT_EXPECT_TRUE(test, lo_wait_for(READ_ONCE(mover[0].moves) +
-						    READ_ONCE(mover[1].moves) >
-						    before));
+		if (!lo_wait_for(READ_ONCE(mover[0].moves) +
+				 READ_ONCE(mover[1].moves) > before))
+			break;
 		udelay(get_random_u32_below(200));
 		KUNIT_EXPECT_EQ(test, lo_unregister(&dmb), 0);
 		memset(dmb.cpu_addr, LO_GUARD, 65536);
@@ -1334,14 +1335,14 @@ static void lo_race_attach(struct kunit *test)
 		folio_get(folio);
 		before = READ_ONCE(at[0].attached) + READ_ONCE(at[1].attached);
 		WRITE_ONCE(dmb.dmb_tok, new.dmb_tok);
-		KUNIT_EXPECT_TRUE(test, lo_wait_for(READ_ONCE(at[0].attached) +
-						    READ_ONCE(at[1].attached) >
-						    before));
+		if (!lo_wait_for(READ_ONCE(at[0].attached) +
+				 READ_ONCE(at[1].attached) > before))
+			break;
 		udelay(get_random_u32_below(50));
 		KUNIT_EXPECT_EQ(test, lo_unregister(&new), 0);
 		/* all of its references are given back, and no more */
-		KUNIT_EXPECT_TRUE(test, lo_wait_for(folio_ref_count(folio) ==
-						    1));
+		if (!lo_wait_for(folio_ref_count(folio) == 1))
+			break;
 		folio_put(folio);
 	}
 	KUNIT_EXPECT_EQ(test, i, 500);

@@ -19,7 +19,7 @@
 #include "smc_util.h"
 
 #define MAX_CHUNK	200000
-#define STREAM_BYTES	4000000
+#define STREAM_BYTES	2000000
 
 FIXTURE(smcd) {
 	int fd[2];
@@ -98,7 +98,8 @@ TEST_F(smcd, mode)
 	EXPECT_EQ(info[0].gid[0], info[1].peer_gid[0]);
 	EXPECT_EQ(info[0].gid[1], info[1].peer_gid[1]);
 	if (variant->bufsize) {
-		EXPECT_LE(variant->bufsize / 2, info[0].rmbe_size);
+		/* the control message needs some of it */
+		EXPECT_LE(variant->bufsize - 64, info[0].rmbe_size);
 		EXPECT_GE(variant->bufsize, info[0].rmbe_size);
 	}
 }
@@ -170,7 +171,7 @@ TEST_F_TIMEOUT(smcd, both_ways, 120)
 TEST_F_TIMEOUT(smcd, sizes, 120)
 {
 	struct smc_sock_info info;
-	static char out[1100000], in[1100000];
+	static char out[1100000], in[1100000]; /* more than any buffer */
 	unsigned int i, size;
 	int status;
 	pid_t child;
@@ -188,6 +189,8 @@ TEST_F_TIMEOUT(smcd, sizes, 120)
 				_exit(1);
 		_exit(n < 0);
 	}
+	close(self->fd[1]);
+	self->fd[1] = -1;
 	for (i = 0; i < 256; i++) {
 		/* the echo is taken in before the buffers of both are full */
 		size = i % 8 == 7 ? info.rmbe_size - 4 + i % 16 : i * 37 + 1;
@@ -260,7 +263,6 @@ TEST_F(smcd, urgent)
 {
 	struct pollfd pfd = { .fd = self->fd[1], .events = POLLPRI };
 	char buf[32] = "";
-	int n;
 
 	ASSERT_TRUE(is_smcd(self->fd[0]));
 	ASSERT_EQ(0, send_all(self->fd[0], "abc", 3));
@@ -269,10 +271,12 @@ TEST_F(smcd, urgent)
 	EXPECT_NE(0, pfd.revents & POLLPRI);
 	EXPECT_EQ(1, recv(self->fd[1], buf, 1, MSG_OOB));
 	EXPECT_EQ('U', buf[0]);
+	/* more is sent only when the urgent byte is out of the way */
+	EXPECT_EQ(3, recv_all(self->fd[1], buf, 3));
+	EXPECT_EQ(0, memcmp(buf, "abc", 3));
 	ASSERT_EQ(0, send_all(self->fd[0], "def", 3));
-	n = recv_all(self->fd[1], buf, 6);
-	EXPECT_EQ(6, n);
-	EXPECT_EQ(0, memcmp(buf, "abcdef", 6));
+	EXPECT_EQ(3, recv_all(self->fd[1], buf, 3));
+	EXPECT_EQ(0, memcmp(buf, "def", 3));
 }
 
 /* The other end is killed while it sends: what arrived can be read, it is a
@@ -346,7 +350,8 @@ TEST_F(smcd, killed_reader)
 	EXPECT_GT(5e6, now_us() - start);
 }
 
-#define SPLICE_BYTES	12000
+/* There is always room for it: less than half of the smallest buffer */
+#define SPLICE_BYTES	6000
 
 static ssize_t splice_all(int fd, int pipefd, size_t len)
 {
@@ -375,8 +380,7 @@ TEST_F_TIMEOUT(smcd, splice, 120)
 		ASSERT_EQ(0, send_all(self->fd[0], out, sizeof(out)));
 		ASSERT_EQ(SPLICE_BYTES, splice_all(self->fd[1], pipefd[1],
 						   SPLICE_BYTES));
-		ASSERT_EQ(SPLICE_BYTES, recv_all(self->fd[0], in, 0) +
-					read(pipefd[0], in, SPLICE_BYTES));
+		ASSERT_EQ(SPLICE_BYTES, read(pipefd[0], in, SPLICE_BYTES));
 		ASSERT_EQ(0, memcmp(in, out, sizeof(in)));
 	}
 	close(pipefd[0]);
@@ -429,7 +433,7 @@ TEST_F(smcd, splice_ended)
 	close(pipefd[1]);
 }
 
-#define MANY		60
+#define MANY		40
 
 /* Buffers of connections are not mixed up, also when they end in any order */
 TEST_F_TIMEOUT(smcd, many, 120)
@@ -481,7 +485,7 @@ TEST_F_TIMEOUT(smcd, reuse, 120)
 	ASSERT_TRUE(is_smcd(self->fd[0]));
 	pattern_init(&p, 13);
 	q = p;
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < 40; i++) {
 		ASSERT_EQ(0, pair_open(variant->net, variant->bufsize, fd));
 		pattern_fill(&p, buf, sizeof(buf));
 		ASSERT_EQ(0, send_all(fd[i & 1], buf, sizeof(buf)));

@@ -145,7 +145,7 @@ static bool count_error(int rc)
 {
 	if (rc == -EAGAIN)
 		count_add(&counters->hung, 1);
-	else
+	else if (!stop)
 		count_add(&counters->errors, 1);
 	return false;
 }

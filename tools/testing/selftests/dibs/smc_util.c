@@ -34,6 +34,13 @@ static bool is_v6(const char *net)
 	return net[strlen(net) - 1] == '6';
 }
 
+/* Beyond the limits of the system if we may */
+static void set_buf(int fd, int opt, int force, int size)
+{
+	if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, opt, &size, sizeof(size));
+}
+
 static int net_socket(const char *net, int bufsize)
 {
 	int one = 1;
@@ -47,12 +54,8 @@ static int net_socket(const char *net, int bufsize)
 	if (fd < 0)
 		return -errno;
 	if (bufsize) {
-		/* the kernel doubles it for overhead that SMC does not have */
-		bufsize /= 2;
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bufsize,
-			   sizeof(bufsize));
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bufsize,
-			   sizeof(bufsize));
+		set_buf(fd, SO_SNDBUF, SO_SNDBUFFORCE, bufsize);
+		set_buf(fd, SO_RCVBUF, SO_RCVBUFFORCE, bufsize);
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return fd;

@@ -150,8 +150,11 @@ elif [ "$ACCEL" = tcg ]; then
 else
 	qemu+=(-smp "$CPUS" -accel "$ACCEL")
 fi
+# An emulated CPU on a busy host stands still for longer than a watchdog expects.
+PATIENCE=''
+[ "$ACCEL" != tcg ] || PATIENCE=' watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120'
 append="root=/dev/vda rootfstype=squashfs ro console=$CONSOLE panic=-1 oops=panic"
-append+=" panic_on_warn=1 random.trust_cpu=1 $ARGS init=/bin/sh --"
+append+=" panic_on_warn=1 random.trust_cpu=1$PATIENCE $ARGS init=/bin/sh --"
 append+=" -c \"mount -t squashfs -o ro /dev/vdb /mnt && exec /mnt/init\""
 qemu+=(-append "$append")
 

@@ -121,6 +121,11 @@ kmake() {
 		CC="${CCACHE:+$CCACHE }${CROSS}gcc" -j"$JOBS" "$@"
 }
 
+# Who sends the series: "NAME <MAIL>"
+maintainer() {
+	sed -n 's/^M:[[:space:]]*//p' "$TOP/MAINTAINERS" | head -n 1
+}
+
 # The commits of the series, in order.
 series_names() {
 	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series"

@@ -65,10 +65,8 @@ overlay() {
 }
 
 checkpatch() {
-	find "$B/series" -name '*.patch' ! -name '0000-*' -print0 | sort -z |
-		xargs -0 -n 1 -P "$JOBS" "$TREE/scripts/checkpatch.pl" --root="$TREE" --strict \
-			--codespell --no-summary --terse --show-types --ignore FILE_PATH_CHANGES \
-			>"$OUT/checkpatch.findings" 2>&1 || true
+	"$TOP/scripts/checkpatch.sh" "$B"/series/*-[!c]*.patch >"$OUT/checkpatch.findings" 2>&1 ||
+		echo "checkpatch failed" >>"$OUT/checkpatch.findings"
 	verdict checkpatch
 }
 

@@ -24,6 +24,19 @@ build_tests() {
 		INSTALL_PATH="$INST" install
 }
 
+# build_modules VARIANT: the tests' kernel modules, which have to fit its kernel, into
+# $mods/dibs/test_modules
+build_modules() {
+	local work=$B/o-selftests-$1/modules
+	mods=$B/selftests-$1
+	rm -rf "$mods" "$work"
+	mkdir -p "$mods/dibs/test_modules" "$work"
+	cp "$TOP/$SRC"/test_modules/* "$work/"
+	use_variant "$1"
+	quietly "$B/log/selftest-modules-$1" kmake M="$work" modules
+	cp "$work"/*.ko "$mods/dibs/test_modules/"
+}
+
 # marked TEST WORD: does TEST's source have WORD in its "Guest:" line?
 marked() {
 	local f
@@ -39,7 +52,7 @@ run_guest() {
 	shift
 	rc=0
 	"$TOP/scripts/guest.sh" -n "selftest-$v-$1" -t "${LONG:+3}600" -m 1536 \
-		-d "$INST" -d "$TOP/scripts/guest" "$v" \
+		-d "$INST" -d "$mods" -d "$TOP/scripts/guest" "$v" \
 		"LONG=$LONG /opt/dibs/selftest $*" 2>&1 | tee "$out.guest" || rc=$?
 	cat "$out.guest" >>"$out"
 }
@@ -106,6 +119,7 @@ mkdir -p "$B/results"
 for variant; do
 	out=$B/results/selftest-$variant
 	: >"$out"
+	build_modules "$variant"
 	shared=()
 	for t in "${all[@]}"; do
 		case " ${TEST:-$t} " in *" $t "*) ;; *) continue ;; esac

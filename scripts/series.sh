@@ -17,7 +17,7 @@ tree_git() {
 
 write_mails() {
 	local from subject mail
-	from=$(sed -n 's/^M:[[:space:]]*//p' "$TOP/MAINTAINERS" | head -n 1)
+	from=$(maintainer)
 	subject=$(head -n 1 "$TOP/patches/cover")
 	rm -rf "$OUT"
 	mail=${from#*<}
@@ -37,7 +37,6 @@ write_mails() {
 # configure MODE: everything of ours on (y), as modules (m), or off (n)
 configure() {
 	local o mode=$1
-	quietly "$B/log/series-config" kmake olddefconfig
 	for o in DIBS DIBS_LO DIBS_KUNIT_TEST SMC SMC_DIAG ISM ISM_KUNIT_TEST SAMPLE_DIBS; do
 		case $o in
 		# a sample is a module or nothing
@@ -46,6 +45,17 @@ configure() {
 		esac
 	done
 	quietly "$B/log/series-config" kmake olddefconfig
+}
+
+# At the end of the series everything can be what was asked for.
+is_configured() {
+	local o
+	for o in DIBS DIBS_LO SMC; do
+		case $1 in
+		n) ! grep -q "^CONFIG_$o=" "$KOUT/.config" ;;
+		*) grep -qx "CONFIG_$o=$1" "$KOUT/.config" ;;
+		esac || { echo "CONFIG_$o is not $1"; return 1; }
+	done
 }
 
 # Options that a commit does not have yet vanish again in olddefconfig.
@@ -93,7 +103,9 @@ check() {
 					fail=$((fail + 1))
 				fi
 			done
-			if quietly "$B/log/series-link-$v-$mode" kmake; then
+			say "linking $v, dibs=$mode"
+			if is_configured "$mode" &&
+			   quietly "$B/log/series-link-$v-$mode" kmake vmlinux modules; then
 				done_=$((done_ + 1))
 			else
 				fail=$((fail + 1))
@@ -102,10 +114,11 @@ check() {
 	done
 	for c in "$OUT"/*.patch; do
 		case $c in *0000-cover-letter.patch) continue ;; esac
-		if quietly "$B/log/series-checkpatch" "$B/tree/scripts/checkpatch.pl" --strict \
-			--no-summary --ignore FILE_PATH_CHANGES "$c"; then
+		log=$("$TOP/scripts/checkpatch.sh" "$c" 2>&1) || log=failed:$log
+		if [ -z "$log" ]; then
 			done_=$((done_ + 1))
 		else
+			echo "checkpatch $c: $log"
 			fail=$((fail + 1))
 		fi
 	done

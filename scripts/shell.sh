@@ -1,17 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# shell.sh: a guest to play in, with the selftests and their tools in /opt/dibs.
-# VARIANT=x86-debug or any other chooses the kernel, ARCH=s390x that architecture.
+# shell.sh [VARIANT]: a guest to play in, with the selftests and their tools in /opt/dibs.
+# x86-debug or any other VARIANT chooses the kernel, s390 the other architecture.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-case ${ARCH:-x86_64} in
-s390x) VARIANT=${VARIANT:-s390} ;;
-x86_64 | amd64) VARIANT=${VARIANT:-x86} ;;
-*) die "ARCH=$ARCH is not one of x86_64, s390x" ;;
-esac
+VARIANT=${1:-x86}
 
 "$TOP/scripts/kernel.sh" "$VARIANT"
 opts=(-d "$TOP/scripts/guest")

@@ -13,7 +13,9 @@
 TREE=$B/tree
 
 # Commits must not depend on who makes them, or unchanged input would differ.
-export GIT_AUTHOR_NAME=dibs GIT_AUTHOR_EMAIL=dibs@localhost
+AUTHOR=$(maintainer)
+GIT_AUTHOR_EMAIL=${AUTHOR#*<}
+export GIT_AUTHOR_NAME=${AUTHOR% <*} GIT_AUTHOR_EMAIL=${GIT_AUTHOR_EMAIL%>}
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 export GIT_AUTHOR_DATE='2026-01-01T00:00:00Z' GIT_COMMITTER_DATE='2026-01-01T00:00:00Z'
 export GIT_CONFIG_GLOBAL=/dev/null

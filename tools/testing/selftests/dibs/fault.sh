@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Allocations fail, one after the other: while modules are loaded (each later step of
+# their initialization among them), devices added, DMBs registered and attached, and
+# connections made. Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
+
+. "$(dirname "$0")/lib.sh"
+
+FAIL=/sys/kernel/debug
+MAX=$([ -n "$LONG" ] && echo 0 || echo 40)
+
+# sweep SEQUENCE [ARGUMENT]: the kernel may print what failed, the console is for reports
+# of other kinds, which dibs_fail finds in the log
+sweep() {
+	local rc=0
+	dmesg -n 1
+	dibs_fail -m "$MAX" "$@" || rc=$?
+	dmesg -n 7
+	return $rc
+}
+
+module_file() {
+	modinfo -F filename "$1"
+}
+
+load_dibs() {
+	unload_all || return
+	sweep insmod "$(module_file dibs)"
+}
+
+load_loopback() {
+	unload_all && modprobe dibs || return
+	sweep insmod "$(module_file dibs_loopback)" && [ -z "$(ls $SYS)" ]
+}
+
+# With a device there, so that SMC registers its client and takes the device
+load_smc() {
+	unload_all && modprobe dibs_loopback || return
+	modprobe --show-depends smc | sed '$d' | while read -r _ file rest; do
+		[ -d "/sys/module/$(basename "${file%.ko}" | tr - _)" ] || insmod "$file" || return
+	done
+	sweep insmod "$(module_file smc)" || return
+	load_all && smc_traffic smc pingpong 64 5
+}
+
+# With SMC there, which takes the device
+add_device() {
+	load_all && mkdir -p $CFG/lo2 || return
+	sweep live lo2 || return
+	[ ! -e $SYS/lo2 ] || put 0 $CFG/lo2/live
+	rmdir $CFG/lo2
+}
+
+# Handshake, link group, DMB registration and attachment of one side; the device of
+# the client is a new one each time, so that there is nothing to reuse
+connection() {
+	load_all && lo_add lo2 && use_only lo2 || return
+	sweep "$1" lo2 || return
+	smc_traffic smc pingpong 64 5 || return
+	use_only lo
+	lo_del lo2
+}
+
+nothing_left() {
+	unload smc_diag smc || return
+	same 0 "$(stat_of lo dmbs)" dmbs && same 0 "$(stat_of lo attached)" attached || return
+	unload_all
+}
+
+need_root
+[ -e /proc/self/fail-nth ] && [ -d $FAIL/failslab ] || skip_all "no fault injection"
+need_modules
+modprobe dibs_loopback
+need_configfs
+for a in failslab fail_page_alloc; do
+	[ ! -d $FAIL/$a ] || echo 0 >$FAIL/$a/verbose
+done
+echo N >$FAIL/failslab/ignore-gfp-wait
+ktap_print_header
+ktap_set_plan 7
+result "loading dibs" load_dibs
+result "loading dibs_loopback" load_loopback
+result "loading smc" load_smc
+result "adding a device" add_device
+result "a connection, the client's side" connection connect
+result "a connection, the server's side" connection accept
+result "nothing is left" nothing_left
+ktap_finished

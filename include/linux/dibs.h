@@ -302,7 +302,10 @@ struct dibs_dev_ops {
 	 * @dmb_tok, and if @sf is set raise signal @idx afterwards, for
 	 * @size 0 too. @data is any kernel address and may be reused on
 	 * return. @offset + @size does not wrap, @idx is below
-	 * %DIBS_MAX_SIGNALS. Errors as of dibs_move_data().
+	 * %DIBS_MAX_SIGNALS. Of a move of at most 64 bytes whose offset and
+	 * size are multiples of 8, the owner never sees part of an 8 byte
+	 * word. -EOPNOTSUPP if @size is 0 and the device cannot signal without
+	 * data, else errors as of dibs_move_data().
 	 */
 	int (*move_data)(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 			 bool sf, unsigned int offset, const void *data,

@@ -76,7 +76,9 @@ static int dibs_check_move(struct dibs_dev *dibs, unsigned int idx,
  *	the call returns
  * @size: number of bytes; with 0 only the signal is raised
  *
- * Moves to one DMB by one caller become visible in the order of the calls.
+ * Moves to one DMB by one caller become visible in the order of the calls. Of a
+ * move of at most 64 bytes whose offset and size are multiples of 8, the owner
+ * never sees part of an 8 byte word.
  *
  * Context: any but hard interrupt. Does not sleep, takes no lock and does not
  *	allocate. Allowed in handlers.
@@ -86,6 +88,8 @@ static int dibs_check_move(struct dibs_dev *dibs, unsigned int idx,
  *  * -ERANGE: the data would not fit into the DMB; nothing was copied
  *  * -EINVAL: @idx is too large
  *  * -ENODEV: the device is leaving
+ *  * -EOPNOTSUPP: @size is 0 and the device cannot signal without data; move
+ *    some
  *  * -EIO: the device failed; part of the data may have been copied
  */
 int dibs_move_data(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,

@@ -198,7 +198,7 @@ static int undo_insmod(const char *file)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
-static int live(const char *name, const char *value)
+static int put_live(const char *name, const char *value)
 {
 	char path[200];
 
@@ -208,12 +208,12 @@ static int live(const char *name, const char *value)
 
 static int run_live(const char *name)
 {
-	return live(name, "1");
+	return put_live(name, "1");
 }
 
 static int undo_live(const char *name)
 {
-	return live(name, "0");
+	return put_live(name, "0");
 }
 
 /* A connection, over SMC-D or fallen back to TCP, carries its data, or there is
@@ -256,7 +256,7 @@ static int undo_connect(const char *name)
 {
 	if (!name)
 		return 0;
-	return live(name, "0") | live(name, "1");
+	return put_live(name, "0") | put_live(name, "1");
 }
 
 struct sequence {

@@ -69,7 +69,8 @@ nothing_left() {
 }
 
 need_root
-[ -e /proc/self/fail-nth ] && [ -d $FAIL/failslab ] || skip_all "no fault injection"
+[ -e /proc/self/fail-nth ] || skip_all "no fault injection"
+[ -d $FAIL/failslab ] || skip_all "no $FAIL/failslab"
 need_modules
 modprobe dibs_loopback
 need_configfs

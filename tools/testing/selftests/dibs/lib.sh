@@ -60,7 +60,7 @@ fails() {
 
 # put VALUE FILE: writes and returns whether that went well
 put() {
-	echo "$1" 2>&1 >"$2"
+	{ echo "$1" >"$2"; } 2>&1
 }
 
 # same WANT GOT WHAT
@@ -84,7 +84,7 @@ within() {
 }
 
 is_module() {
-	[ -n "$(modinfo -F filename "$1" 2>/dev/null | grep /)" ]
+	modinfo -F filename "$1" 2>/dev/null | grep -q /
 }
 
 loaded() {
@@ -104,13 +104,9 @@ unload_all() {
 	unload smc_diag smc && unload dibs_loopback ism dibs
 }
 
-# Loads what SMC-D needs and makes it possible. Arguments go to dibs_loopback.
+# Loads what SMC-D needs and makes it possible
 load_all() {
-	local fresh=
-	loaded dibs_loopback || fresh=y
-	[ -z "$*" ] || [ -n "$fresh" ] || unload dibs_loopback || return
-	modprobe dibs_loopback "$@" || return
-	modprobe -a smc smc_diag || return
+	modprobe -a dibs_loopback smc smc_diag || return
 	smc_proof ueid $UEID
 }
 

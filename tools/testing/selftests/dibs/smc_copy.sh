@@ -62,7 +62,7 @@ need_configfs_here() {
 # no_map: lo without mapping
 no_map() {
 	modinfo -p dibs_loopback 2>/dev/null | grep -q ^map: || return 4
-	load_all map=0 || return
+	unload dibs_loopback && modprobe dibs_loopback map=0 || return
 	copied lo || return
 	same 0 "$(stat_of lo attached)" attached
 }
@@ -85,5 +85,5 @@ result "attached: data is written in place" mapped
 result "the client's device copies, the server's attaches" mixed
 result "both copy" no_map
 result "all tests of data, copied" data_copied
-[ ! -e /sys/module/dibs_loopback/parameters/map ] || load_all map=1
+! is_module dibs_loopback || { unload dibs_loopback && modprobe dibs_loopback; }
 ktap_finished

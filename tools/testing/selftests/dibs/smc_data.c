@@ -105,7 +105,7 @@ TEST_F(smcd, mode)
 }
 
 /* Sends a stream in pieces of all sizes and, at the same time, receives one */
-static int exchange(int fd, uint64_t out_seed, uint64_t in_seed)
+static int exchange(int fd, __u64 out_seed, __u64 in_seed)
 {
 	struct pattern out, in, sizes;
 	size_t sent = 0, rcvd = 0, len = 0, pos = 0;

@@ -19,20 +19,20 @@
 enum { DIAG_CONNINFO = 1, DIAG_DMBINFO = 4, DIAG_FALLBACK };
 
 struct diag_req {
-	uint8_t family;
-	uint8_t pad[2];
-	uint8_t ext;
+	__u8 family;
+	__u8 pad[2];
+	__u8 ext;
 	struct inet_diag_sockid id;
 };
 
 struct diag_msg {
-	uint8_t family;
-	uint8_t state;
-	uint8_t mode;
-	uint8_t shutdown;
+	__u8 family;
+	__u8 state;
+	__u8 mode;
+	__u8 shutdown;
 	struct inet_diag_sockid id;
-	uint32_t uid;
-	uint64_t inode __attribute__((aligned(8)));
+	__u32 uid;
+	__aligned_u64 inode;
 };
 
 /* include/uapi/linux/smc.h */
@@ -91,18 +91,18 @@ struct nlattr *smc_attr_find(struct nlattr *attrs, size_t len, int type)
 }
 
 /* The kernel uses as many bytes as it needs; 0 if there is none */
-uint64_t smc_attr_u64(struct nlattr *attrs, size_t len, int type)
+__u64 smc_attr_u64(struct nlattr *attrs, size_t len, int type)
 {
 	struct nlattr *attr = smc_attr_find(attrs, len, type);
-	uint64_t u64 = 0;
-	uint32_t u32;
-	uint16_t u16;
+	__u64 u64 = 0;
+	__u32 u32;
+	__u16 u16;
 
 	if (!attr)
 		return 0;
 	switch (smc_attr_len(attr)) {
 	case 1:
-		return *(uint8_t *)smc_attr_nested(attr);
+		return *(__u8 *)smc_attr_nested(attr);
 	case 2:
 		memcpy(&u16, smc_attr_nested(attr), sizeof(u16));
 		return u16;
@@ -152,7 +152,10 @@ static int nl_parse(char *buf, ssize_t len, nl_fn fn, void *arg)
 
 static int nl_talk(int proto, struct request *req, nl_fn fn, void *arg)
 {
-	char buf[BUF_SIZE] __attribute__((aligned(8)));
+	static union {
+		struct nlmsghdr nlh;
+		char space[BUF_SIZE];
+	} buf;
 	int fd, rc = 1;
 	ssize_t len;
 
@@ -165,8 +168,8 @@ static int nl_talk(int proto, struct request *req, nl_fn fn, void *arg)
 		return rc;
 	}
 	while (rc == 1) {
-		len = recv(fd, buf, sizeof(buf), 0);
-		rc = len < 0 ? -errno : nl_parse(buf, len, fn, arg);
+		len = recv(fd, &buf, sizeof(buf), 0);
+		rc = len < 0 ? -errno : nl_parse(buf.space, len, fn, arg);
 	}
 	close(fd);
 	return rc;
@@ -182,9 +185,9 @@ struct each_arg {
 static void parse_dmbinfo(struct smc_sock_info *info, struct nlattr *attr)
 {
 	struct {
-		uint32_t linkid;
-		uint64_t peer_gid __attribute__((aligned(8)));
-		uint64_t my_gid, token, peer_token, peer_gid_ext, my_gid_ext;
+		__u32 linkid;
+		__aligned_u64 peer_gid;
+		__u64 my_gid, token, peer_token, peer_gid_ext, my_gid_ext;
 	} dmb = {};
 	size_t len = smc_attr_len(attr);
 
@@ -211,7 +214,7 @@ static bool diag_one(struct nlmsghdr *nlh, void *arg)
 	};
 	struct each_arg *each = arg;
 	struct nlattr *attrs, *attr;
-	uint32_t words[3];
+	__u32 words[3];
 	size_t len;
 
 	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
@@ -409,7 +412,7 @@ static void fback_one(struct nlattr *attrs, size_t len, void *arg)
 {
 	struct nlattr *fback = smc_attr_find(attrs, len, GEN_FBACK_STATS);
 	struct smc_stats *s = arg;
-	uint64_t srv, clnt;
+	__u64 srv, clnt;
 
 	if (!fback)
 		return;

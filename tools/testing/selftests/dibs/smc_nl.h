@@ -8,11 +8,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/types.h>
 
 #ifndef AF_SMC
 #define AF_SMC		43
@@ -30,18 +30,18 @@ enum {
 /* One AF_SMC socket */
 struct smc_sock_info {
 	struct inet_diag_sockid id;
-	uint8_t family;
-	uint8_t state;
-	uint8_t mode;
+	__u8 family;
+	__u8 state;
+	__u8 mode;
 	ino_t inode;
-	uint32_t sndbuf_size;
-	uint32_t rmbe_size;
-	uint32_t fallback_reason;
-	uint32_t peer_diagnosis;
-	uint64_t gid[2];
-	uint64_t peer_gid[2];
-	uint64_t token;
-	uint64_t peer_token;
+	__u32 sndbuf_size;
+	__u32 rmbe_size;
+	__u32 fallback_reason;
+	__u32 peer_diagnosis;
+	__u64 gid[2];
+	__u64 peer_gid[2];
+	__u64 token;
+	__u64 peer_token;
 	bool has_dmb;
 };
 
@@ -53,12 +53,12 @@ int smc_sock_info(int fd, struct smc_sock_info *info);
 const char *smc_mode_name(const struct smc_sock_info *info);
 
 struct smc_stats {
-	uint64_t client_v1, client_v2, server_v1, server_v2;
-	uint64_t tx_bytes, rx_bytes;
-	uint64_t splice, urgent;
-	uint64_t client_errors, server_errors;
-	uint64_t client_fallbacks, server_fallbacks;
-	uint32_t last_reason;
+	__u64 client_v1, client_v2, server_v1, server_v2;
+	__u64 tx_bytes, rx_bytes;
+	__u64 splice, urgent;
+	__u64 client_errors, server_errors;
+	__u64 client_fallbacks, server_fallbacks;
+	__u32 last_reason;
 };
 
 int smc_get_stats(struct smc_stats *stats);
@@ -73,7 +73,7 @@ int smc_genl_dump(int cmd, smc_attrs_fn fn, void *arg);
 
 /* attributes */
 struct nlattr *smc_attr_find(struct nlattr *attrs, size_t len, int type);
-uint64_t smc_attr_u64(struct nlattr *attrs, size_t len, int type);
+__u64 smc_attr_u64(struct nlattr *attrs, size_t len, int type);
 size_t smc_attr_len(const struct nlattr *attr);
 struct nlattr *smc_attr_nested(struct nlattr *attr);
 

@@ -5,7 +5,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,9 +59,7 @@ static bool list_one(const struct smc_sock_info *info, void *arg)
 	       (unsigned long)info->inode, info->sndbuf_size, info->rmbe_size,
 	       info->fallback_reason, info->peer_diagnosis);
 	if (info->has_dmb)
-		printf(" token=0x%016" PRIx64 " peer_token=0x%016" PRIx64
-		       " gid=%016" PRIx64 "%016" PRIx64
-		       " peer_gid=%016" PRIx64 "%016" PRIx64,
+		printf(" token=0x%016llx peer_token=0x%016llx gid=%016llx%016llx peer_gid=%016llx%016llx",
 		       info->token, info->peer_token, info->gid[0],
 		       info->gid[1], info->peer_gid[0], info->peer_gid[1]);
 	putchar('\n');
@@ -103,21 +100,21 @@ static int do_stats(void)
 	rc = smc_get_stats(&s);
 	if (rc)
 		return rc;
-	printf("v2 %" PRIu64 "\n", s.client_v2 + s.server_v2);
-	printf("v1 %" PRIu64 "\n", s.client_v1 + s.server_v1);
-	printf("fallbacks %" PRIu64 "\n",
+	printf("v2 %llu\n", s.client_v2 + s.server_v2);
+	printf("v1 %llu\n", s.client_v1 + s.server_v1);
+	printf("fallbacks %llu\n",
 	       s.client_fallbacks + s.server_fallbacks);
-	printf("client_v2 %" PRIu64 "\n", s.client_v2);
-	printf("server_v2 %" PRIu64 "\n", s.server_v2);
-	printf("client_fallbacks %" PRIu64 "\n", s.client_fallbacks);
-	printf("server_fallbacks %" PRIu64 "\n", s.server_fallbacks);
+	printf("client_v2 %llu\n", s.client_v2);
+	printf("server_v2 %llu\n", s.server_v2);
+	printf("client_fallbacks %llu\n", s.client_fallbacks);
+	printf("server_fallbacks %llu\n", s.server_fallbacks);
 	printf("fallback_reason 0x%08x\n", s.last_reason);
-	printf("handshake_errors %" PRIu64 "\n",
+	printf("handshake_errors %llu\n",
 	       s.client_errors + s.server_errors);
-	printf("tx_bytes %" PRIu64 "\n", s.tx_bytes);
-	printf("rx_bytes %" PRIu64 "\n", s.rx_bytes);
-	printf("splice %" PRIu64 "\n", s.splice);
-	printf("urgent %" PRIu64 "\n", s.urgent);
+	printf("tx_bytes %llu\n", s.tx_bytes);
+	printf("rx_bytes %llu\n", s.rx_bytes);
+	printf("splice %llu\n", s.splice);
+	printf("urgent %llu\n", s.urgent);
 	return 0;
 }
 
@@ -130,9 +127,7 @@ static void lgr_one(struct nlattr *attrs, size_t len, void *arg)
 		return;
 	attrs = smc_attr_nested(lgr);
 	len = smc_attr_len(lgr);
-	printf("id=0x%08" PRIx64 " chid=0x%04" PRIx64 " conns=%" PRIu64
-	       " vlan=%" PRIu64 " gid=%016" PRIx64 "%016" PRIx64
-	       " peer_gid=%016" PRIx64 "%016" PRIx64 "\n",
+	printf("id=0x%08llx chid=0x%04llx conns=%llu vlan=%llu gid=%016llx%016llx peer_gid=%016llx%016llx\n",
 	       smc_attr_u64(attrs, len, LGR_ID),
 	       smc_attr_u64(attrs, len, LGR_CHID),
 	       smc_attr_u64(attrs, len, LGR_CONNS),
@@ -158,8 +153,7 @@ static void dev_one(struct nlattr *attrs, size_t len, void *arg)
 	if (port)
 		pnet = smc_attr_find(smc_attr_nested(port), smc_attr_len(port),
 				     PORT_PNETID);
-	printf("pci=%s fid=0x%08" PRIx64 " chid=0x%04" PRIx64 " lgrs=%" PRIu64
-	       " pnetid=%s\n",
+	printf("pci=%s fid=0x%08llx chid=0x%04llx lgrs=%llu pnetid=%s\n",
 	       name ? (char *)smc_attr_nested(name) : "",
 	       smc_attr_u64(attrs, len, DEV_FID),
 	       smc_attr_u64(attrs, len, DEV_CHID),

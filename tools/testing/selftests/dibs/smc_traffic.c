@@ -168,7 +168,7 @@ static bool load_exchange(int fd, struct pattern *p, char *out, char *in)
 	return true;
 }
 
-static void load_client(const char *net, uint16_t port, int seed)
+static void load_client(const char *net, __u16 port, int seed)
 {
 	static char out[LOAD_SIZE], in[LOAD_SIZE];
 	struct pattern p;
@@ -229,7 +229,7 @@ static pid_t load_fork(void)
 	return child;
 }
 
-static int load(const char *net, unsigned int seconds, uint16_t port)
+static int load(const char *net, unsigned int seconds, __u16 port)
 {
 	struct sigaction sa = { .sa_handler = on_term };
 	pid_t clients[LOAD_CLIENTS], server;

@@ -68,7 +68,7 @@ union address {
 };
 
 static socklen_t net_address(const char *net, union address *addr,
-			     uint16_t port)
+			     __u16 port)
 {
 	memset(addr, 0, sizeof(*addr));
 	if (is_v6(net)) {
@@ -84,7 +84,7 @@ static socklen_t net_address(const char *net, union address *addr,
 }
 
 /* Returns a listening socket, and its port if it was 0 */
-int listen_on(const char *net, int bufsize, uint16_t *port)
+int listen_on(const char *net, int bufsize, __u16 *port)
 {
 	int fd = net_socket(net, bufsize);
 	union address addr;
@@ -108,7 +108,7 @@ int listen_on(const char *net, int bufsize, uint16_t *port)
 }
 
 /* Returns a connected socket */
-int connect_to(const char *net, int bufsize, uint16_t port)
+int connect_to(const char *net, int bufsize, __u16 port)
 {
 	int fd = net_socket(net, bufsize);
 	union address addr;
@@ -129,7 +129,7 @@ int connect_to(const char *net, int bufsize, uint16_t port)
 /* fd[0] is the client's end */
 int pair_open(const char *net, int bufsize, int fd[2])
 {
-	uint16_t port = 0;
+	__u16 port = 0;
 	int listener, rc;
 
 	if (!strcmp(net, "unix"))
@@ -206,12 +206,12 @@ double now_us(void)
 	return ts.tv_sec * 1e6 + ts.tv_nsec / 1e3;
 }
 
-void pattern_init(struct pattern *p, uint64_t seed)
+void pattern_init(struct pattern *p, __u64 seed)
 {
 	p->state = seed * 0x9e3779b97f4a7c15ULL + 1;
 }
 
-static uint8_t pattern_next(struct pattern *p)
+static __u8 pattern_next(struct pattern *p)
 {
 	p->state = p->state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return p->state >> 56;
@@ -219,7 +219,7 @@ static uint8_t pattern_next(struct pattern *p)
 
 void pattern_fill(struct pattern *p, void *buf, size_t len)
 {
-	uint8_t *b = buf;
+	__u8 *b = buf;
 
 	while (len--)
 		*b++ = pattern_next(p);
@@ -227,7 +227,7 @@ void pattern_fill(struct pattern *p, void *buf, size_t len)
 
 bool pattern_check(struct pattern *p, const void *buf, size_t len)
 {
-	const uint8_t *b = buf;
+	const __u8 *b = buf;
 	bool good = true;
 
 	while (len--)

@@ -7,14 +7,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "smc_nl.h"
 
 int smc_setup(void);
-int listen_on(const char *net, int bufsize, uint16_t *port);
-int connect_to(const char *net, int bufsize, uint16_t port);
+int listen_on(const char *net, int bufsize, __u16 *port);
+int connect_to(const char *net, int bufsize, __u16 port);
 int pair_open(const char *net, int bufsize, int fd[2]);
 bool is_smcd(int fd);
 
@@ -25,10 +24,10 @@ double now_us(void);
 
 /* A stream of bytes that both ends can compute */
 struct pattern {
-	uint64_t state;
+	__u64 state;
 };
 
-void pattern_init(struct pattern *p, uint64_t seed);
+void pattern_init(struct pattern *p, __u64 seed);
 void pattern_fill(struct pattern *p, void *buf, size_t len);
 bool pattern_check(struct pattern *p, const void *buf, size_t len);
 unsigned int pattern_rand(struct pattern *p, unsigned int limit);

@@ -7,8 +7,16 @@
 . "$(dirname "$0")/lib.sh"
 
 need_pkgs perl python3 codespell python3-ply python3-git
-# where Debian has the dictionary, checkpatch does not look
-dict=$(python3 -c 'import codespell_lib as c; print(c.__path__[0])')/data/dictionary.txt
+# Debian's python3, whatever else is in PATH: it is the one that has the packages
+PATH=/usr/bin:$PATH
+# Where Debian has the dictionary, checkpatch does not look; "inflight" is what the
+# kernel calls it.
+dict=$B/log/checkpatch.dictionary
+mkdir -p "$B/log"
+grep -v '^inflight->' "$(python3 -c '
+import codespell_lib
+print(codespell_lib.__path__[0])')/data/dictionary.txt" >"$dict.$$"
+mv "$dict.$$" "$dict"
 # MAINTAINERS is written once, at the end of the series. Programs for user space
 # cannot use what is recommended inside the kernel.
 printf '%s\0' "$@" |

@@ -128,12 +128,12 @@ class BaseFile:
         raise Refused(f"{where}: this hunk would belong to each of " +
                       ", ".join(self.name(k) for k in sorted(near)))
 
-    def edited(self, upto):
-        """The final file with those hunks only that go to entry UPTO or before."""
+    def edited(self, last):
+        """The final file with those hunks only that go to entry LAST or before."""
         out, pos = [], 0
         for (a0, a1, b0, b1), k in zip(self.hunks, self.owners):
             out += self.head[pos:a0]
-            out += self.work[b0:b1] if k <= upto else self.head[a0:a1]
+            out += self.work[b0:b1] if k <= last else self.head[a0:a1]
             pos = a1
         return out + self.head[pos:]
 

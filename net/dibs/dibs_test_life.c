@@ -175,7 +175,7 @@ static int move_thread(void *data)
 	return fake_thread_end();
 }
 
-static int release_thread(void *data)
+static int release_device_thread(void *data)
 {
 	msleep(100);
 	FAKE_CLIENT->rc[2] = 1;
@@ -192,7 +192,7 @@ static void removal_waits_for_move(struct kunit *test)
 	mover = kthread_run(move_thread, NULL, "dibs_move");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mover);
 	wait_for_completion(&FAKE_DEV->entered);
-	releaser = kthread_run(release_thread, NULL, "dibs_release");
+	releaser = kthread_run(release_device_thread, NULL, "dibs_release");
 	if (IS_ERR(releaser))
 		complete(&FAKE_DEV->go_on);
 	fake_dev_del(FAKE_DEV);

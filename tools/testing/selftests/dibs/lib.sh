@@ -129,12 +129,12 @@ need_smcd() {
 
 need_configfs() {
 	mountpoint -q /sys/kernel/config ||
-		mount -t configfs configfs /sys/kernel/config 2>/dev/null
+		mount -t configfs none /sys/kernel/config 2>/dev/null
 	[ -d $CFG ] || skip_all "no $CFG"
 }
 
 need_tracing() {
-	mountpoint -q $TRACE || mount -t tracefs tracefs $TRACE 2>/dev/null
+	mountpoint -q $TRACE || mount -t tracefs none $TRACE 2>/dev/null
 	[ -d $TRACE/events/dibs ]
 }
 

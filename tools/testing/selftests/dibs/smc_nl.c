@@ -308,7 +308,7 @@ static void req_attr(struct request *req, int type, const char *str)
 	attr = (void *)((char *)req + NLMSG_ALIGN(req->nlh.nlmsg_len));
 	attr->nla_type = type;
 	attr->nla_len = NLA_HDRLEN + strlen(str) + 1;
-	strcpy((char *)smc_attr_nested(attr), str);
+	memcpy(smc_attr_nested(attr), str, strlen(str) + 1);
 	req->nlh.nlmsg_len = NLMSG_ALIGN(req->nlh.nlmsg_len) +
 			     NLA_ALIGN(attr->nla_len);
 }

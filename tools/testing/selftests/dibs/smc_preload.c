@@ -24,7 +24,7 @@ int socket(int domain, int type, int protocol)
 	if (!next)
 		next = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
 	if (!next) {
-		errno = ENOSYS;
+		errno = ENOTSUP;
 		return -1;
 	}
 	if ((domain == AF_INET || domain == AF_INET6) &&

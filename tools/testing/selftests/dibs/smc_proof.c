@@ -47,6 +47,15 @@ static const char *address(const struct smc_sock_info *info, bool src)
 	return text[src];
 }
 
+static void list_dmb(const struct smc_sock_info *info)
+{
+	printf(" token=0x%016llx peer_token=0x%016llx", info->token,
+	       info->peer_token);
+	printf(" gid=%016llx%016llx", info->gid[0], info->gid[1]);
+	printf(" peer_gid=%016llx%016llx", info->peer_gid[0],
+	       info->peer_gid[1]);
+}
+
 static bool list_one(const struct smc_sock_info *info, void *arg)
 {
 	const char *mode = smc_mode_name(info);
@@ -59,9 +68,7 @@ static bool list_one(const struct smc_sock_info *info, void *arg)
 	       (unsigned long)info->inode, info->sndbuf_size, info->rmbe_size,
 	       info->fallback_reason, info->peer_diagnosis);
 	if (info->has_dmb)
-		printf(" token=0x%016llx peer_token=0x%016llx gid=%016llx%016llx peer_gid=%016llx%016llx",
-		       info->token, info->peer_token, info->gid[0],
-		       info->gid[1], info->peer_gid[0], info->peer_gid[1]);
+		list_dmb(info);
 	putchar('\n');
 	return true;
 }
@@ -127,11 +134,12 @@ static void lgr_one(struct nlattr *attrs, size_t len, void *arg)
 		return;
 	attrs = smc_attr_nested(lgr);
 	len = smc_attr_len(lgr);
-	printf("id=0x%08llx chid=0x%04llx conns=%llu vlan=%llu gid=%016llx%016llx peer_gid=%016llx%016llx\n",
+	printf("id=0x%08llx chid=0x%04llx conns=%llu vlan=%llu",
 	       smc_attr_u64(attrs, len, LGR_ID),
 	       smc_attr_u64(attrs, len, LGR_CHID),
 	       smc_attr_u64(attrs, len, LGR_CONNS),
-	       smc_attr_u64(attrs, len, LGR_VLAN),
+	       smc_attr_u64(attrs, len, LGR_VLAN));
+	printf(" gid=%016llx%016llx peer_gid=%016llx%016llx\n",
 	       smc_attr_u64(attrs, len, LGR_GID),
 	       smc_attr_u64(attrs, len, LGR_EXT_GID),
 	       smc_attr_u64(attrs, len, LGR_PEER_GID),

@@ -127,12 +127,17 @@ static struct counters {
 	unsigned long conns, bytes, errors, bad, hung;
 } *counters;
 
-static volatile sig_atomic_t stop;
+static sig_atomic_t stop;
+
+static bool stopping(void)
+{
+	return __atomic_load_n(&stop, __ATOMIC_RELAXED);
+}
 
 static void on_term(int sig)
 {
 	(void)sig;
-	stop = 1;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 }
 
 static void count_add(unsigned long *counter, unsigned long n)
@@ -145,7 +150,7 @@ static bool count_error(int rc)
 {
 	if (rc == -EAGAIN)
 		count_add(&counters->hung, 1);
-	else if (!stop)
+	else if (!stopping())
 		count_add(&counters->errors, 1);
 	return false;
 }
@@ -175,7 +180,7 @@ static void load_client(const char *net, __u16 port, int seed)
 	int fd, i;
 
 	pattern_init(&p, seed);
-	while (!stop) {
+	while (!stopping()) {
 		fd = connect_to(net, bufsize, port);
 		if (fd < 0) {
 			count_error(fd);
@@ -184,7 +189,7 @@ static void load_client(const char *net, __u16 port, int seed)
 		}
 		limit_wait(fd, HUNG_SECONDS);
 		count_add(&counters->conns, 1);
-		for (i = 0; i < 20 && !stop; i++)
+		for (i = 0; i < 20 && !stopping(); i++)
 			if (!load_exchange(fd, &p, out, in))
 				break;
 		close(fd);
@@ -210,7 +215,7 @@ static void load_server(int listener)
 
 	signal(SIGCHLD, SIG_IGN);
 	limit_wait(listener, 1);
-	while (!stop) {
+	while (!stopping()) {
 		fd = accept(listener, NULL, NULL);
 		if (fd < 0)
 			continue;
@@ -253,7 +258,7 @@ static int load(const char *net, unsigned int seconds, __u16 port)
 			load_client(net, port, i);
 	}
 	alarm(seconds);
-	while (!stop)
+	while (!stopping())
 		pause();
 	/* a client that is in the middle of something has the time for it */
 	for (i = 0; i < LOAD_CLIENTS; i++)

@@ -373,11 +373,11 @@ static void dibs_lo_copy(const struct dibs_lo_dmb *dmb,
 {
 	void *dst = dmb->addr + seg->offset;
 
-	/* the owner looks when it likes, as if it were on another system */
 	if (seg->size <= DIBS_LO_WORDS_MAX &&
 	    IS_ALIGNED(seg->offset | seg->size, sizeof(u64)))
 		dibs_lo_copy_words(dst, seg->data, seg->size);
 	else
+		/* the owner looks when it likes, as on another system */
 		data_race(memcpy(dst, seg->data, seg->size));
 	/* an owner that polls sees one segment, and one move, after another */
 	smp_wmb();

@@ -133,15 +133,24 @@ trap 'exit 130' INT TERM HUP
 
 [ -n "$SHELL_MODE" ] || [ $# -gt 0 ] || die "which command?"
 make_layer "$RUN/layer" "$@"
+DRIVES=(-drive "file=$ROOTFS,format=raw,if=virtio,readonly=on"
+	-drive "file=$RUN/layer.img,format=raw,if=virtio,readonly=on")
+LAYER='mount -t squashfs -o ro /dev/vdb /mnt'
+if [ "$ARCH" = s390x ]; then
+	# There is no saying which of two disks s390 finds first, so make it one.
+	cp "$ROOTFS" "$RUN/root.img"
+	mksquashfs "$RUN/layer" "$RUN/root.img" -keep-as-directory -quiet -no-progress \
+		-all-root >/dev/null
+	DRIVES=(-drive "file=$RUN/root.img,format=raw,if=virtio,readonly=on")
+	LAYER='mount -t tmpfs tmpfs /mnt && cp -a /layer/. /mnt'
+fi
 : >"$LOG"
 
 cpu=max
 [ -z "$BENCHCPU" ] || [ "$ARCH" != amd64 ] || cpu=max,-erms,-fsrm
 qemu=("$QEMU" -cpu "$cpu" -m "$MEM" -nodefaults -no-user-config -display none -no-reboot
 	-monitor none -serial "file:$LOG"
-	-drive "file=$ROOTFS,format=raw,if=virtio,readonly=on"
-	-drive "file=$RUN/layer.img,format=raw,if=virtio,readonly=on"
-	-device virtio-rng -device virtio-serial -kernel "$KERNEL")
+	"${DRIVES[@]}" -device virtio-rng -device virtio-serial -kernel "$KERNEL")
 if [ -n "$ICOUNT" ]; then
 	ACCEL=tcg
 	qemu+=(-smp 1 -accel "tcg,thread=single" -icount "shift=0,sleep=off")
@@ -155,7 +164,7 @@ PATIENCE=''
 [ "$ACCEL" != tcg ] || PATIENCE=' watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120'
 append="root=/dev/vda rootfstype=squashfs ro console=$CONSOLE panic=-1 oops=panic"
 append+=" panic_on_warn=1 random.trust_cpu=1$PATIENCE $ARGS init=/bin/sh --"
-append+=" -c \"mount -t squashfs -o ro /dev/vdb /mnt && exec /mnt/init\""
+append+=" -c \"$LAYER && exec /mnt/init\""
 qemu+=(-append "$append")
 
 if [ -n "$SHELL_MODE" ]; then

@@ -295,7 +295,8 @@ static struct dibs_buf *dibs_buf_take(struct dibs_dev *dibs,
  *
  * When this returns, no remote device writes to the buffer and its handler
  * does not run. Called from the buffer's own threaded handler, it does not wait
- * for that, and the buffer's index is free for others when the handler returns.
+ * for that: buffer and index are gone when the call returns, and the handler
+ * must not use them any more.
  *
  * Context: process context, may sleep. Allowed in del_dev and in threaded
  *	handlers.

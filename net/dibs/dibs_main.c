@@ -216,7 +216,8 @@ EXPORT_SYMBOL_GPL(dibs_unregister_client);
 void dibs_set_priv(struct dibs_dev *dibs, struct dibs_client *client,
 		   void *priv)
 {
-	WRITE_ONCE(dibs->priv[client->id], priv);
+	/* a handler that sees the pointer sees what it points to */
+	smp_store_release(&dibs->priv[client->id], priv);
 }
 EXPORT_SYMBOL_GPL(dibs_set_priv);
 

@@ -96,6 +96,9 @@ export KBUILD_BUILD_USER=dibs KBUILD_BUILD_HOST=dibs KBUILD_BUILD_VERSION=1
 export CCACHE_BASEDIR=$B CCACHE_NOHASHDIR=1
 # The kernel's time stamp is in CCACHE's way nowhere, the preprocessor's would be.
 export CCACHE_SLOPPINESS=time_macros
+# The compiler lists what it included; having the preprocessor find out before
+# takes a fifth longer.
+export CCACHE_DEPEND=1
 
 CCACHE=
 if command -v ccache >/dev/null; then

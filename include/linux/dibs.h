@@ -8,6 +8,7 @@
 #define _LINUX_DIBS_H
 
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/list.h>
@@ -164,8 +165,9 @@ struct dibs_client_ops {
 	 * @add_dev: a device appeared, or was there when the client
 	 * registered. Process context, may sleep; the registry of clients and
 	 * devices is locked. Anything but 0 means that the client does not
-	 * want this device; no other callback is made for it then, and what
-	 * it registered in @add_dev is taken away. Signals of a DMB can arrive
+	 * want this device, and is logged unless it is -ENODEV; no other
+	 * callback is made for it then, and what it registered in @add_dev
+	 * is taken away. Signals of a DMB can arrive
 	 * as soon as it is registered; events that happen during @add_dev are
 	 * delivered after it returned 0.
 	 */
@@ -221,7 +223,6 @@ int dibs_unregister_client(struct dibs_client *client);
 
 void dibs_set_priv(struct dibs_dev *dibs, struct dibs_client *client,
 		   void *priv);
-void *dibs_get_priv(struct dibs_dev *dibs, struct dibs_client *client);
 
 u16 dibs_get_fabric_id(struct dibs_dev *dibs);
 unsigned int dibs_max_dmbs(struct dibs_dev *dibs);
@@ -283,7 +284,8 @@ struct dibs_dev_ops {
 				u32 vid_valid, u32 vid);
 	/**
 	 * @register_dmb: allocate a zeroed buffer and grant it to
-	 * &dibs_dmb.rgid. Errors as of dibs_register_dmb().
+	 * &dibs_dmb.rgid. Errors as of dibs_register_dmb(). @dmb stays valid
+	 * until @unregister_dmb returns, for dibs_dmb_signal().
 	 */
 	int (*register_dmb)(struct dibs_dev *dibs, struct dibs_dmb *dmb);
 	/**
@@ -379,11 +381,26 @@ struct dibs_dev {
 	void *priv[DIBS_MAX_CLIENTS];
 };
 
+/**
+ * dibs_get_priv() - what a client remembered with a device
+ * @dibs: the device
+ * @client: the client
+ *
+ * Context: any; from add_dev until del_dev returns.
+ * Return: the value of the last dibs_set_priv(), NULL before the first.
+ */
+static inline void *dibs_get_priv(struct dibs_dev *dibs,
+				  struct dibs_client *client)
+{
+	return READ_ONCE(dibs->priv[client->id]);
+}
+
 struct dibs_dev *dibs_dev_alloc(void);
 int dibs_dev_add(struct dibs_dev *dibs);
 void dibs_dev_del(struct dibs_dev *dibs);
 
 void dibs_dev_signal(struct dibs_dev *dibs, unsigned int idx, u16 mask);
+void dibs_dmb_signal(struct dibs_dmb *dmb, u16 mask);
 void dibs_dev_event(struct dibs_dev *dibs, const struct dibs_event *event);
 
 #endif	/* _LINUX_DIBS_H */

@@ -54,9 +54,12 @@ static inline void dibs_stat_inc(struct dibs_dev *dibs, enum dibs_stat stat)
  * struct dibs_sub - a client's subscription to a device
  * @dibs: the device
  * @client: the client
- * @active: held by every handler that runs and every call that gives the
- *	client something new; killed when the client or the device leaves
+ * @active: held by every handler that runs in process context, or delivers
+ *	events, and every call that gives the client something new; killed when
+ *	the client or the device leaves
  * @idle: @active dropped to 0
+ * @stopped: as @active, for signal handlers in softirq context: those look at
+ *	it under RCU
  * @rmaps: mappings of remote DMBs that the client holds, by token
  * @lock: protects the members below; taken in any context
  * @open: events are queued
@@ -72,6 +75,7 @@ struct dibs_sub {
 	struct dibs_client *client;
 	struct percpu_ref active;
 	struct completion idle;
+	bool stopped;
 	struct rhashtable rmaps;
 	spinlock_t lock;	/* protects what follows */
 	bool open;

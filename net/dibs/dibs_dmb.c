@@ -14,45 +14,80 @@
  * struct dibs_buf - a registered DMB
  * @dmb: the core's own copy of what the driver filled in
  * @sub: of the owner; valid under RCU if @dead is not set
- * @refs: one for the registration, and one while a handler run is scheduled or
- *	under way
  * @pending: signals that were raised and not handed to the handler; goes from
  *	zero to non-zero exactly once per scheduled run
  * @threaded: the handler runs in @work, otherwise in @tasklet
- * @dead: the owner unregistered it; set before it leaves the table
- * @in_handler: unregistered by its own handler, nobody waits for @gone
- * @gone: @refs dropped to 0
+ * @dead: the owner unregistered it, the handler is not called any more; set
+ *	before it leaves the table
+ * @refs: one for the registration, and one for each dibs_sync_dmb()
  * @tasklet: runs the handler
  * @work: runs the handler
- * @rcu: for freeing
+ * @free: frees the buffer, when no signal can find it and no run is scheduled
+ *	any more
  */
 struct dibs_buf {
 	struct dibs_dmb dmb;
 	struct dibs_sub *sub;
-	refcount_t refs;
 	atomic_t pending;
 	bool threaded;
 	bool dead;
-	bool in_handler;
-	struct completion gone;
+	refcount_t refs;
 	union {
 		struct tasklet_struct tasklet;
 		struct work_struct work;
 	};
-	struct rcu_head rcu;
+	struct rcu_work free;
 };
+
+static void dibs_buf_free_work(struct work_struct *work)
+{
+	struct dibs_buf *buf = container_of(to_rcu_work(work), struct dibs_buf,
+					    free);
+
+	if (buf->threaded)
+		cancel_work_sync(&buf->work);
+	else
+		tasklet_kill(&buf->tasklet);
+	kfree(buf);
+}
 
 static void dibs_buf_put(struct dibs_buf *buf)
 {
-	if (!refcount_dec_and_test(&buf->refs))
-		return;
-	if (buf->in_handler)
-		kfree_rcu(buf, rcu);
-	else
-		complete(&buf->gone);
+	if (refcount_dec_and_test(&buf->refs))
+		queue_rcu_work(dibs_wq, &buf->free);
 }
 
-/* RCU: the subscription is not freed before all can see that it is dead */
+/* Wait for a run of the handler that is under way */
+static void dibs_buf_sync(struct dibs_buf *buf)
+{
+	if (buf->threaded)
+		flush_work(&buf->work);
+	else
+		tasklet_unlock_wait(&buf->tasklet);
+}
+
+static inline void dibs_buf_handle(struct dibs_buf *buf)
+{
+	u16 mask = atomic_xchg(&buf->pending, 0);
+	struct dibs_sub *sub = buf->sub;
+
+	sub->client->ops->handle_irq(sub->dibs, buf->dmb.idx, mask);
+}
+
+/*
+ * RCU, here and in dibs_buf_work(): dibs_sub_stop() waits for the handler, and
+ * the subscription is not freed before all can see that the buffer is dead.
+ */
+static void dibs_buf_tasklet(struct tasklet_struct *t)
+{
+	struct dibs_buf *buf = from_tasklet(buf, t, tasklet);
+
+	rcu_read_lock();
+	if (!READ_ONCE(buf->dead) && !READ_ONCE(buf->sub->stopped))
+		dibs_buf_handle(buf);
+	rcu_read_unlock();
+}
+
 static bool dibs_buf_enter(struct dibs_buf *buf)
 {
 	bool alive;
@@ -64,34 +99,33 @@ static bool dibs_buf_enter(struct dibs_buf *buf)
 	return alive;
 }
 
-/* One handler run. Consumes the reference that was taken to schedule it. */
-static void dibs_buf_deliver(struct dibs_buf *buf)
+static void dibs_buf_work(struct work_struct *work)
 {
-	u16 mask = atomic_xchg(&buf->pending, 0);
+	struct dibs_buf *buf = container_of(work, struct dibs_buf, work);
 	struct dibs_sub *sub = buf->sub;
 
 	if (dibs_buf_enter(buf)) {
-		sub->client->ops->handle_irq(sub->dibs, buf->dmb.idx, mask);
-		percpu_ref_put(&sub->active);
+		dibs_buf_handle(buf);
+		dibs_sub_put(sub);
 	}
-	dibs_buf_put(buf);
-}
-
-static void dibs_buf_tasklet(struct tasklet_struct *t)
-{
-	struct dibs_buf *buf = from_tasklet(buf, t, tasklet);
-
-	dibs_buf_deliver(buf);
-}
-
-static void dibs_buf_work(struct work_struct *work)
-{
-	dibs_buf_deliver(container_of(work, struct dibs_buf, work));
 }
 
 bool dibs_dmb_is_signal_work(struct work_struct *work)
 {
 	return work->func == dibs_buf_work;
+}
+
+/* Under RCU, or in the name of a driver that has not been told to unregister */
+static inline void dibs_buf_signal(struct dibs_dev *dibs, struct dibs_buf *buf,
+				   u16 mask)
+{
+	dibs_stat_inc(dibs, DIBS_STAT_SIGNALS);
+	if (atomic_fetch_or(mask, &buf->pending))
+		return;		/* a run that has not looked yet takes it */
+	if (buf->threaded)
+		queue_work(dibs_wq, &buf->work);
+	else
+		tasklet_schedule(&buf->tasklet);
 }
 
 /**
@@ -115,47 +149,52 @@ void dibs_dev_signal(struct dibs_dev *dibs, unsigned int idx, u16 mask)
 		return;
 	rcu_read_lock();
 	buf = xa_load(&dibs->dmbs, idx);
-	if (unlikely(!buf)) {
-		dibs_stat_inc(dibs, DIBS_STAT_SIGNALS_DROPPED);
-		goto out;
-	}
-	dibs_stat_inc(dibs, DIBS_STAT_SIGNALS);
-	if (atomic_fetch_or(mask, &buf->pending))
-		goto out;	/* a run that has not looked yet takes it */
-	if (!refcount_inc_not_zero(&buf->refs))
-		goto out;
-	if (buf->threaded)
-		queue_work(dibs_wq, &buf->work);
+	if (likely(buf))
+		dibs_buf_signal(dibs, buf, mask);
 	else
-		tasklet_schedule(&buf->tasklet);
-out:
+		dibs_stat_inc(dibs, DIBS_STAT_SIGNALS_DROPPED);
 	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(dibs_dev_signal);
 
+/**
+ * dibs_dmb_signal() - report that signals were raised on a DMB
+ * @dmb: the DMB: the pointer that &dibs_dev_ops.register_dmb was called with
+ * @mask: the signals, at least one
+ *
+ * As dibs_dev_signal(), without a look-up, for drivers that know the DMB. Only
+ * between a successful &dibs_dev_ops.register_dmb and the end of
+ * &dibs_dev_ops.unregister_dmb.
+ *
+ * Context: any, hard interrupt included.
+ */
+void dibs_dmb_signal(struct dibs_dmb *dmb, u16 mask)
+{
+	struct dibs_buf *buf = container_of(dmb, struct dibs_buf, dmb);
+	struct dibs_dev *dibs = buf->sub->dibs;
+
+	trace_dibs_signal(dibs, dmb->idx, mask);
+	dibs_buf_signal(dibs, buf, mask);
+}
+EXPORT_SYMBOL_GPL(dibs_dmb_signal);
+
 /*
- * Not in the table: nobody else releases it, and no new signal finds it. The
- * handler has ended before the driver frees the memory that it may look at.
+ * Not in the table: nobody else releases it. The handler has ended before the
+ * driver frees the memory that it may look at. Signals may still be raised
+ * until the driver has returned, and are not handed on.
  */
 static int dibs_buf_release(struct dibs_dev *dibs, struct dibs_buf *buf)
 {
-	/* waiting for this handler would be waiting for oneself */
-	bool in_handler = buf->threaded && current_work() == &buf->work;
 	int rc;
 
-	if (!in_handler) {
-		dibs_buf_put(buf);
-		wait_for_completion(&buf->gone);
-	}
+	smp_mb(); /* a handler that is not waited for sees that it is dead */
+	/* waiting for this handler would be waiting for oneself */
+	if (!buf->threaded || current_work() != &buf->work)
+		dibs_buf_sync(buf);
 	rc = dibs->ops->unregister_dmb(dibs, &buf->dmb);
 	trace_dibs_dmb_unregister(dibs, &buf->dmb, rc);
+	dibs_buf_put(buf);
 	atomic_dec(&dibs->nr_dmbs);
-	if (in_handler) {
-		buf->in_handler = true;
-		dibs_buf_put(buf);
-	} else {
-		kfree_rcu(buf, rcu);
-	}
 	return rc;
 }
 
@@ -171,7 +210,7 @@ static struct dibs_buf *dibs_buf_alloc(struct dibs_sub *sub,
 	buf->sub = sub;
 	buf->threaded = sub->client->flags & DIBS_CLIENT_THREADED_IRQ;
 	refcount_set(&buf->refs, 1);
-	init_completion(&buf->gone);
+	INIT_RCU_WORK(&buf->free, dibs_buf_free_work);
 	if (buf->threaded)
 		INIT_WORK(&buf->work, dibs_buf_work);
 	else
@@ -182,14 +221,12 @@ static struct dibs_buf *dibs_buf_alloc(struct dibs_sub *sub,
 /* The driver's word on the index is not taken on trust */
 static int dibs_buf_insert(struct dibs_dev *dibs, struct dibs_buf *buf)
 {
-	int rc = -ERANGE;
+	int rc;
 
-	if (buf->dmb.idx < DIBS_MAX_DMBS)
-		rc = xa_insert(&dibs->dmbs, buf->dmb.idx, buf, GFP_KERNEL);
-	if (!rc)
-		return 0;
-	dibs->ops->unregister_dmb(dibs, &buf->dmb);
-	return rc == -ENOMEM ? -ENOMEM : -EIO;
+	if (buf->dmb.idx >= DIBS_MAX_DMBS)
+		return -EIO;
+	rc = xa_insert(&dibs->dmbs, buf->dmb.idx, buf, GFP_KERNEL);
+	return rc == -EBUSY ? -EIO : rc;
 }
 
 static int dibs_buf_register(struct dibs_sub *sub, struct dibs_dmb *dmb)
@@ -209,17 +246,20 @@ static int dibs_buf_register(struct dibs_sub *sub, struct dibs_dmb *dmb)
 		goto out_count;
 	}
 	rc = dibs->ops->register_dmb(dibs, &buf->dmb);
-	if (rc)
-		goto out_free;
+	if (rc) {
+		kfree(buf);
+		goto out_count;
+	}
 	result = buf->dmb;
 	rc = dibs_buf_insert(dibs, buf);
-	if (rc)
-		goto out_free;
+	if (rc) {
+		WRITE_ONCE(buf->dead, true);
+		dibs_buf_release(dibs, buf);
+		return rc;
+	}
 	*dmb = result;
 	return 0;
 
-out_free:
-	kfree(buf);
 out_count:
 	atomic_dec(&dibs->nr_dmbs);
 	return rc;
@@ -348,10 +388,7 @@ void dibs_sync_dmb(struct dibs_dev *dibs, unsigned int idx)
 	rcu_read_unlock();
 	if (!buf)
 		return;
-	if (buf->threaded)
-		flush_work(&buf->work);
-	else
-		tasklet_unlock_wait(&buf->tasklet);
+	dibs_buf_sync(buf);
 	dibs_buf_put(buf);
 }
 EXPORT_SYMBOL_GPL(dibs_sync_dmb);

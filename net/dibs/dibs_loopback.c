@@ -72,6 +72,7 @@ struct dibs_lo_dev {
  * @token: the key
  * @rgid: GID of the device that may write, and attach
  * @owner: the device it is registered on, valid for who holds one of @users
+ * @dmb: as the core knows it, likewise
  * @idx: index on that device
  * @len: in bytes
  * @folio: the memory
@@ -87,6 +88,7 @@ struct dibs_lo_dmb {
 	u64 token;
 	uuid_t rgid;
 	struct dibs_dev *owner;
+	struct dibs_dmb *dmb;
 	u32 idx;
 	u32 len;
 	struct folio *folio;
@@ -124,13 +126,13 @@ static struct rhashtable dibs_lo_dmbs;
 static LIST_HEAD(dibs_lo_devs);
 static DEFINE_MUTEX(dibs_lo_lock);
 
-static struct dibs_lo_dmb *dibs_lo_dmb_find(u64 token)
+static inline struct dibs_lo_dmb *dibs_lo_dmb_find(u64 token)
 {
 	return rhashtable_lookup_fast(&dibs_lo_dmbs, &token,
 				      dibs_lo_dmb_params);
 }
 
-static void dibs_lo_dmb_put(struct dibs_lo_dmb *dmb)
+static inline void dibs_lo_dmb_put(struct dibs_lo_dmb *dmb)
 {
 	if (refcount_dec_and_test(&dmb->users))
 		complete(&dmb->idle);
@@ -140,7 +142,8 @@ static void dibs_lo_dmb_put(struct dibs_lo_dmb *dmb)
  * Become a user in the name of a sender. Without a look at @dead, senders that
  * take turns could keep unregister waiting for ever.
  */
-static struct dibs_lo_dmb *dibs_lo_dmb_get(struct dibs_dev *sender, u64 token)
+static __always_inline struct dibs_lo_dmb *
+dibs_lo_dmb_get(struct dibs_dev *sender, u64 token)
 {
 	struct dibs_lo_dmb *dmb;
 
@@ -287,15 +290,16 @@ static int dibs_lo_register_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb)
 	if (!new)
 		goto out_idx;
 	new->owner = dibs;
+	new->dmb = dmb;
 	new->idx = idx;
 	new->rgid = dmb->rgid;
+	dmb->cpu_addr = new->addr;
+	dmb->dma_addr = 0;
+	dmb->idx = idx;
 	rc = dibs_lo_dmb_publish(new);
 	if (rc)
 		goto out_free;
 	dmb->dmb_tok = new->token;
-	dmb->cpu_addr = new->addr;
-	dmb->dma_addr = 0;
-	dmb->idx = idx;
 	return 0;
 
 out_free:
@@ -340,50 +344,76 @@ static int dibs_lo_unregister_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb)
 	if (refcount_read(&old->refs) > 1)
 		dibs_lo_dmb_cut_off(old);
 	old->owner = NULL;
+	old->dmb = NULL;
 	dibs_lo_dmb_unref(old);
 	return 0;
 }
 
-static int dibs_lo_check_segs(const struct dibs_lo_dmb *dmb,
-			      const struct dibs_move_seg *segs,
-			      unsigned int nsegs)
+static bool dibs_lo_fits(const struct dibs_lo_dmb *dmb, u32 offset, u32 size)
+{
+	return (u64)offset + size <= dmb->len;
+}
+
+static bool dibs_lo_segs_fit(const struct dibs_lo_dmb *dmb,
+			     const struct dibs_move_seg *segs,
+			     unsigned int nsegs)
 {
 	unsigned int i;
 
 	for (i = 0; i < nsegs; i++)
-		if ((u64)segs[i].offset + segs[i].size > dmb->len)
-			return -ERANGE;
-	return 0;
+		if (!dibs_lo_fits(dmb, segs[i].offset, segs[i].size))
+			return false;
+	return true;
 }
 
 /* Receivers read cursors while they are written; messages with them are small */
 #define DIBS_LO_WORDS_MAX	64
 
 /* Aligned words become visible as a whole, however the CPU copies strings */
-static void dibs_lo_copy_words(u64 *dst, const void *src, u32 size)
+static inline void dibs_lo_copy_words(void *dst, const void *src, u32 size)
 {
-	u32 i;
+	unsigned long i;
 
-	for (i = 0; i < size / sizeof(u64); i++)
-		WRITE_ONCE(dst[i], get_unaligned((const u64 *)src + i));
+	for (i = 0; i < size; i += sizeof(u64))
+		WRITE_ONCE(*(u64 *)(dst + i), get_unaligned((u64 *)(src + i)));
 }
 
-static void dibs_lo_copy(const struct dibs_lo_dmb *dmb,
-			 const struct dibs_move_seg *seg)
+static inline void dibs_lo_copy(const struct dibs_lo_dmb *dmb, u32 offset,
+				const void *data, u32 size)
 {
-	void *dst = dmb->addr + seg->offset;
+	void *dst = dmb->addr + offset;
 
-	if (seg->size <= DIBS_LO_WORDS_MAX &&
-	    IS_ALIGNED(seg->offset | seg->size, sizeof(u64)))
-		dibs_lo_copy_words(dst, seg->data, seg->size);
+	if (size <= DIBS_LO_WORDS_MAX && IS_ALIGNED(offset | size, sizeof(u64)))
+		dibs_lo_copy_words(dst, data, size);
 	else
 		/* the owner looks when it likes, as on another system */
-		data_race(memcpy(dst, seg->data, seg->size));
+		data_race(memcpy(dst, data, size));
 	/* an owner that polls sees one segment, and one move, after another */
 	smp_wmb();
 }
 
 /* Takes no lock and does not wait, so it serves as move_data_atomic too */
+static int dibs_lo_move_data(struct dibs_dev *dibs, u64 dmb_tok,
+			     unsigned int idx, bool sf, unsigned int offset,
+			     const void *data, unsigned int size)
+{
+	struct dibs_lo_dmb *dmb = dibs_lo_dmb_get(dibs, dmb_tok);
+	int rc = 0;
+
+	if (IS_ERR(dmb))
+		return PTR_ERR(dmb);
+	if (unlikely(!dibs_lo_fits(dmb, offset, size))) {
+		rc = -ERANGE;
+		goto out;
+	}
+	dibs_lo_copy(dmb, offset, data, size);
+	if (sf)
+		dibs_dmb_signal(dmb->dmb, BIT(idx));
+out:
+	dibs_lo_dmb_put(dmb);
+	return rc;
+}
+
 static int dibs_lo_move_data_vec(struct dibs_dev *dibs, u64 dmb_tok,
 				 unsigned int idx, bool sf,
 				 const struct dibs_move_seg *segs,
@@ -391,33 +421,21 @@ static int dibs_lo_move_data_vec(struct dibs_dev *dibs, u64 dmb_tok,
 {
 	struct dibs_lo_dmb *dmb = dibs_lo_dmb_get(dibs, dmb_tok);
 	unsigned int i;
-	int rc;
+	int rc = 0;
 
 	if (IS_ERR(dmb))
 		return PTR_ERR(dmb);
-	rc = dibs_lo_check_segs(dmb, segs, nsegs);
-	if (unlikely(rc))
+	if (unlikely(!dibs_lo_segs_fit(dmb, segs, nsegs))) {
+		rc = -ERANGE;
 		goto out;
+	}
 	for (i = 0; i < nsegs; i++)
-		dibs_lo_copy(dmb, &segs[i]);
+		dibs_lo_copy(dmb, segs[i].offset, segs[i].data, segs[i].size);
 	if (sf)
-		dibs_dev_signal(dmb->owner, dmb->idx, BIT(idx));
+		dibs_dmb_signal(dmb->dmb, BIT(idx));
 out:
 	dibs_lo_dmb_put(dmb);
 	return rc;
-}
-
-static int dibs_lo_move_data(struct dibs_dev *dibs, u64 dmb_tok,
-			     unsigned int idx, bool sf, unsigned int offset,
-			     const void *data, unsigned int size)
-{
-	const struct dibs_move_seg seg = {
-		.data = data,
-		.offset = offset,
-		.size = size,
-	};
-
-	return dibs_lo_move_data_vec(dibs, dmb_tok, idx, sf, &seg, 1);
 }
 
 static int dibs_lo_signal_event(struct dibs_dev *dibs, const uuid_t *rgid,

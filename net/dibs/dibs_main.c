@@ -109,7 +109,10 @@ out_destroy:
 	dibs_sub_stop(sub);
 	dibs_sub_destroy(sub);
 out_warn:
-	dev_warn(&dibs->dev, "not used by client %s: %d\n", client->name, rc);
+	/* -ENODEV: the client has no use for devices of this kind */
+	if (rc != -ENODEV)
+		dev_warn(&dibs->dev, "not used by client %s: %d\n",
+			 client->name, rc);
 }
 
 static void dibs_unsubscribe(struct dibs_sub *sub)
@@ -220,20 +223,6 @@ void dibs_set_priv(struct dibs_dev *dibs, struct dibs_client *client,
 	smp_store_release(&dibs->priv[client->id], priv);
 }
 EXPORT_SYMBOL_GPL(dibs_set_priv);
-
-/**
- * dibs_get_priv() - what a client remembered with a device
- * @dibs: the device
- * @client: the client
- *
- * Context: any; from add_dev until del_dev returns.
- * Return: the value of the last dibs_set_priv(), NULL before the first.
- */
-void *dibs_get_priv(struct dibs_dev *dibs, struct dibs_client *client)
-{
-	return READ_ONCE(dibs->priv[client->id]);
-}
-EXPORT_SYMBOL_GPL(dibs_get_priv);
 
 static void dibs_dev_release(struct device *dev)
 {
@@ -376,6 +365,7 @@ void dibs_dev_del(struct dibs_dev *dibs)
 	might_sleep();
 	dibs_registry_lock();
 	WRITE_ONCE(dibs->leaving, true);
+	synchronize_rcu(); /* moves */
 	list_del_init(&dibs->list);
 	for (id = 0; id < DIBS_MAX_CLIENTS; id++) {
 		sub = dibs_sub_of(dibs, id);
@@ -416,6 +406,7 @@ static int __init dibs_init(void)
 static void __exit dibs_exit(void)
 {
 	class_unregister(&dibs_class);
+	rcu_barrier(); /* queues work */
 	destroy_workqueue(dibs_wq);
 }
 

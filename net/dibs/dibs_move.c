@@ -24,21 +24,30 @@ void dibs_count_error(struct dibs_dev *dibs, int err)
 	}
 }
 
+static noinline void dibs_move_failed(struct dibs_dev *dibs, int rc)
+{
+	dibs_stat_inc(dibs, DIBS_STAT_MOVE_ERRORS);
+	dibs_count_error(dibs, rc);
+}
+
 /* Nothing here prints: a console may be what is being moved */
-static int dibs_move_done(struct dibs_dev *dibs, u64 bytes, int rc)
+static inline void dibs_move_done(struct dibs_dev *dibs, u64 bytes, int rc)
 {
 	if (likely(!rc)) {
 		dibs_stat_inc(dibs, DIBS_STAT_MOVES);
 		dibs_stat_add(dibs, DIBS_STAT_MOVE_BYTES, bytes);
 	} else {
-		dibs_stat_inc(dibs, DIBS_STAT_MOVE_ERRORS);
-		dibs_count_error(dibs, rc);
+		dibs_move_failed(dibs, rc);
 	}
-	return rc;
 }
 
+/*
+ * Moves hold nothing but RCU, dibs_dev_del() waits for a grace period. Whoever
+ * finds the device not leaving may call its driver.
+ */
 static int dibs_check_signal(struct dibs_dev *dibs, unsigned int idx)
 {
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "a move without RCU");
 	if (unlikely(READ_ONCE(dibs->leaving)))
 		return -ENODEV;
 	if (unlikely(idx >= DIBS_MAX_SIGNALS)) {
@@ -62,6 +71,33 @@ static int dibs_check_move(struct dibs_dev *dibs, unsigned int idx,
 
 	if (!rc && unlikely(dibs_wraps(offset, size)))
 		rc = -ERANGE;
+	return rc;
+}
+
+static __always_inline int
+dibs_do_move(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
+	     unsigned int offset, const void *data, unsigned int size)
+{
+	int rc;
+
+	rcu_read_lock();
+	rc = dibs_check_move(dibs, idx, offset, size);
+	if (likely(!rc))
+		rc = dibs->ops->move_data(dibs, dmb_tok, idx, sf, offset, data,
+					  size);
+	dibs_move_done(dibs, size, rc);
+	rcu_read_unlock();
+	return rc;
+}
+
+/* Apart, for what is traced has to be kept across the call of the driver */
+static noinline int
+dibs_move_traced(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
+		 unsigned int offset, const void *data, unsigned int size)
+{
+	int rc = dibs_do_move(dibs, dmb_tok, idx, sf, offset, data, size);
+
+	trace_dibs_move(dibs, dmb_tok, idx, sf, offset, size, rc);
 	return rc;
 }
 
@@ -96,18 +132,10 @@ int dibs_move_data(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 		   bool sf, unsigned int offset, const void *data,
 		   unsigned int size)
 {
-	int rc;
-
-	if (unlikely(!percpu_ref_tryget_live(&dibs->inflight)))
-		return -ENODEV;
-	rc = dibs_check_move(dibs, idx, offset, size);
-	if (likely(!rc))
-		rc = dibs->ops->move_data(dibs, dmb_tok, idx, sf, offset, data,
-					  size);
-	trace_dibs_move(dibs, dmb_tok, idx, sf, offset, size, rc);
-	dibs_move_done(dibs, size, rc);
-	percpu_ref_put(&dibs->inflight);
-	return rc;
+	if (trace_dibs_move_enabled())
+		return dibs_move_traced(dibs, dmb_tok, idx, sf, offset, data,
+					size);
+	return dibs_do_move(dibs, dmb_tok, idx, sf, offset, data, size);
 }
 EXPORT_SYMBOL_GPL(dibs_move_data);
 
@@ -136,8 +164,7 @@ int dibs_move_data_atomic(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 	const struct dibs_dev_ops *ops = dibs->ops;
 	int rc;
 
-	if (!percpu_ref_tryget_live(&dibs->inflight))
-		return -ENODEV;
+	rcu_read_lock();
 	rc = dibs_check_move(dibs, idx, offset, size);
 	if (!rc && ops->move_data_atomic)
 		rc = ops->move_data_atomic(dibs, dmb_tok, idx, sf, offset,
@@ -146,7 +173,7 @@ int dibs_move_data_atomic(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 		rc = ops->move_data(dibs, dmb_tok, idx, sf, offset, data,
 				    size);
 	dibs_move_done(dibs, size, rc);
-	percpu_ref_put(&dibs->inflight);
+	rcu_read_unlock();
 	return rc;
 }
 EXPORT_SYMBOL_GPL(dibs_move_data_atomic);
@@ -209,8 +236,7 @@ int dibs_move_data_vec(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 	u64 bytes;
 	int rc;
 
-	if (!percpu_ref_tryget_live(&dibs->inflight))
-		return -ENODEV;
+	rcu_read_lock();
 	rc = dibs_check_segs(dibs, idx, segs, nsegs, &bytes);
 	if (!rc && ops->move_data_vec)
 		rc = ops->move_data_vec(dibs, dmb_tok, idx, sf, segs, nsegs);
@@ -219,7 +245,7 @@ int dibs_move_data_vec(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 	trace_dibs_move(dibs, dmb_tok, idx, sf, nsegs ? segs->offset : 0,
 			bytes, rc);
 	dibs_move_done(dibs, bytes, rc);
-	percpu_ref_put(&dibs->inflight);
+	rcu_read_unlock();
 	return rc;
 }
 EXPORT_SYMBOL_GPL(dibs_move_data_vec);
@@ -282,7 +308,8 @@ EXPORT_SYMBOL_GPL(dibs_query_remote_gid);
  * dibs_signal_event() - send a message to the clients of a remote device
  * @dibs: the device
  * @rgid: GID of the remote device
- * @trigger_irq: not 0 to interrupt the remote system
+ * @trigger_irq: not 0 to interrupt the remote system; ignored by devices that
+ *	deliver without interrupts
  * @event_code: arrives as the subtype of a %DIBS_SW_EVENT
  * @info: arrives as its data
  *

@@ -169,6 +169,8 @@ void dibs_sub_stop(struct dibs_sub *sub)
 	spin_lock_irqsave(&sub->lock, flags);
 	sub->open = false;
 	spin_unlock_irqrestore(&sub->lock, flags);
+	WRITE_ONCE(sub->stopped, true);
+	synchronize_rcu(); /* signal handlers */
 	percpu_ref_kill(&sub->active);
 	tasklet_kill(&sub->tasklet);
 	cancel_work_sync(&sub->work);

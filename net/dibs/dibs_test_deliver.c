@@ -50,6 +50,47 @@ static void signal_reaches_owner(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2L, fake_stat(test, FAKE_DEV, "signals_dropped"));
 }
 
+static void dmb_signal_reaches_owner(struct kunit *test)
+{
+	struct dibs_dmb other = fake_dmb(0);
+	u32 idx;
+
+	start_with_dmb(test, 0);
+	KUNIT_ASSERT_EQ(test, 0, fake_register(FAKE_OTHER, &other));
+	idx = FAKE_CLIENT->dmb[0].idx;
+	dibs_dmb_signal(FAKE_DEV->dmb[idx], 0x8001);
+	fake_wait(test, atomic_read(&FAKE_CLIENT->signals) == 2);
+	KUNIT_EXPECT_EQ(test, 0x8001, atomic_read(&FAKE_CLIENT->mask));
+	end_with_dmb(test);
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&FAKE_OTHER->irqs));
+	KUNIT_EXPECT_EQ(test, 1L, fake_stat(test, FAKE_DEV, "signals"));
+	KUNIT_EXPECT_EQ(test, 0, fake_unregister(FAKE_OTHER, &other));
+}
+
+static void slow_irq(struct fake_client *fc, struct dibs_dev *dibs,
+		     unsigned int idx, u16 mask)
+{
+	complete(&fc->entered);
+	msleep(100);
+}
+
+/* The handler is running when the core finds that the index is taken */
+static void signal_before_registration_fails(struct kunit *test)
+{
+	struct dibs_dmb first = fake_dmb(3), dmb = fake_dmb(0);
+
+	FAKE_CLIENT->on_irq = slow_irq;
+	fake_start(test, DIBS_CLIENT_THREADED_IRQ);
+	KUNIT_ASSERT_EQ(test, 0, fake_register(FAKE_OTHER, &first));
+	FAKE_DEV->force_idx = first.idx;
+	FAKE_DEV->early_signal = true;
+	KUNIT_EXPECT_EQ(test, -EIO, fake_register(FAKE_CLIENT, &dmb));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&FAKE_CLIENT->irqs));
+	KUNIT_EXPECT_EQ(test, 1, fake_calls(FAKE_DEV, FAKE_UNREGISTER));
+	KUNIT_EXPECT_FALSE(test, FAKE_DEV->freed_in_handler);
+	KUNIT_EXPECT_EQ(test, 0, fake_unregister(FAKE_OTHER, &first));
+}
+
 /* A signal, an event, and the contexts that they arrive in */
 static void handler_contexts(struct kunit *test, unsigned int flags,
 			     atomic_t *where, atomic_t *elsewhere)
@@ -509,6 +550,8 @@ static void events_during_add_dev(struct kunit *test)
 
 static struct kunit_case dibs_deliver_cases[] = {
 	KUNIT_CASE(signal_reaches_owner),
+	KUNIT_CASE(dmb_signal_reaches_owner),
+	KUNIT_CASE(signal_before_registration_fails),
 	KUNIT_CASE(atomic_handlers_in_softirq),
 	KUNIT_CASE(threaded_handlers_in_process),
 	KUNIT_CASE(signals_coalesced),

@@ -98,8 +98,13 @@ static int fake_register_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb)
 	}
 	fake->mem[idx] = dmb->cpu_addr;
 	fake->len[idx] = dmb->dmb_len;
+	fake->dmb[idx] = dmb;
 	dmb->idx = fake->force_idx ?: idx;
 	dmb->dmb_tok = fake_token(idx);
+	if (fake->early_signal) {
+		dibs_dmb_signal(dmb, BIT(0));
+		wait_for_completion(&FAKE_CLIENT->entered);
+	}
 	return 0;
 }
 
@@ -121,7 +126,7 @@ static int fake_unregister_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb)
 
 	if (idx >= FAKE_DMBS || !test_bit(idx, fake->used))
 		return -ENOENT;
-	if (fake_handler_runs(idx))
+	if (dmb->idx < FAKE_DMBS && fake_handler_runs(dmb->idx))
 		fake->freed_in_handler = true;
 	kfree(fake->mem[idx]);
 	fake->mem[idx] = NULL;
@@ -174,7 +179,8 @@ static int fake_move_data(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 
 	if (fake->block_move) {
 		complete(&fake->entered);
-		wait_for_completion(&fake->go_on);
+		while (!try_wait_for_completion(&fake->go_on))
+			cpu_relax();	/* a move must not sleep */
 	}
 	return rc ?: fake_do_move(fake, dmb_tok, idx, sf, offset, data, size);
 }

@@ -44,8 +44,11 @@ enum fake_op {
  * @max_dmbs: what the driver claims
  * @mappable: what the driver claims
  * @force_idx: index to hand out whatever was asked for, if not 0
+ * @early_signal: raise signal 0 on each new DMB before its registration has
+ *	ended, and wait until the handler completes &fake_client.entered
  * @used: indices in use
  * @mem: memory of the DMBs
+ * @dmb: as the core knows them
  * @len: their lengths
  * @last: arguments of the last move
  * @block_move: moves wait for @go_on after they completed @entered
@@ -62,8 +65,10 @@ struct fake_dev {
 	int max_dmbs;
 	int mappable;
 	u32 force_idx;
+	bool early_signal;
 	DECLARE_BITMAP(used, FAKE_DMBS);
 	u8 *mem[FAKE_DMBS];
+	struct dibs_dmb *dmb[FAKE_DMBS];
 	u32 len[FAKE_DMBS];
 	struct {
 		u64 tok;

@@ -14,12 +14,14 @@
 
 #include <linux/delay.h>
 #include <linux/if_vlan.h>
+#include <linux/log2.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/pci.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/unaligned.h>
-#include <linux/xarray.h>
 
 #include "smc.h"
 #include "smc_cdc.h"
@@ -109,7 +111,7 @@ void smcd_dev_put(struct smcd_dev *smcd)
 		return;
 	list_for_each_entry_safe(vlan, tmp, &smcd->vlan, list)
 		kfree(vlan);
-	xa_destroy(&smcd->conns);
+	kvfree(rcu_access_pointer(smcd->conns));
 	kfree_rcu(smcd, rcu); /* an SMC diag dump may look at it */
 }
 
@@ -291,11 +293,67 @@ int smc_ism_detach_dmb(struct smcd_dev *smcd, u64 token)
 
 /********************************* signals ***********************************/
 
+/* The connections of a device by the index of their DMB. Each signal looks one
+ * up. Devices give out low indices first, so the table is as large as the
+ * largest one in use requires, not as what the device could have.
+ */
+struct smcd_conns {
+	struct rcu_head rcu;
+	unsigned int size;
+	struct smc_connection *conn[] __counted_by(size);
+};
+
+#define SMCD_CONNS_MIN		64
+
+static struct smcd_conns *smcd_conns_alloc(unsigned int size)
+{
+	struct smcd_conns *conns;
+
+	conns = kvzalloc(struct_size(conns, conn, size), GFP_KERNEL);
+	if (conns)
+		conns->size = size;
+	return conns;
+}
+
+static struct smcd_conns *smcd_conns(struct smcd_dev *smcd)
+{
+	return rcu_dereference_protected(smcd->conns,
+					 lockdep_is_held(&smcd->conns_lock));
+}
+
+/* A table with room for @idx; NULL if there is no memory for it */
+static struct smcd_conns *smcd_conns_grow(struct smcd_dev *smcd,
+					  unsigned int idx)
+{
+	struct smcd_conns *old = smcd_conns(smcd);
+	struct smcd_conns *new;
+	unsigned int i;
+
+	if (idx < old->size)
+		return old;
+	new = smcd_conns_alloc(roundup_pow_of_two(idx + 1));
+	if (!new)
+		return NULL;
+	for (i = 0; i < old->size; i++)
+		new->conn[i] = old->conn[i];
+	rcu_assign_pointer(smcd->conns, new);
+	kvfree_rcu(old, rcu);
+	return new;
+}
+
 /* Set a connection using this DMBE. */
 int smc_ism_set_conn(struct smc_connection *conn)
 {
-	return xa_err(xa_store(&conn->lgr->smcd->conns,
-			       conn->rmb_desc->sba_idx, conn, GFP_KERNEL));
+	struct smcd_dev *smcd = conn->lgr->smcd;
+	unsigned int idx = conn->rmb_desc->sba_idx;
+	struct smcd_conns *conns;
+
+	mutex_lock(&smcd->conns_lock);
+	conns = smcd_conns_grow(smcd, idx);
+	if (conns)	/* with all that a handler looks at */
+		smp_store_release(&conns->conn[idx], conn);
+	mutex_unlock(&smcd->conns_lock);
+	return conns ? 0 : -ENOMEM;
 }
 
 /* Unset a connection using this DMBE. No signal is being processed for it any
@@ -304,14 +362,22 @@ int smc_ism_set_conn(struct smc_connection *conn)
 void smc_ism_unset_conn(struct smc_connection *conn)
 {
 	struct smcd_dev *smcd = conn->lgr->smcd;
+	struct smcd_conns *conns;
 	unsigned int idx;
 
 	if (!conn->rmb_desc)
 		return;
 
 	idx = conn->rmb_desc->sba_idx;
-	xa_cmpxchg(&smcd->conns, idx, conn, NULL, 0);
-	smp_mb(); /* a handler that is not waited for does not find it */
+	mutex_lock(&smcd->conns_lock);
+	conns = smcd_conns(smcd);
+	if (idx < conns->size && conns->conn[idx] == conn)
+		WRITE_ONCE(conns->conn[idx], NULL);
+	mutex_unlock(&smcd->conns_lock);
+	/* a handler that is not waited for finds neither the connection nor a
+	 * table that still has it
+	 */
+	smp_mb();
 	dibs_sync_dmb(smcd->dibs, idx);
 }
 
@@ -321,11 +387,16 @@ void smc_ism_unset_conn(struct smc_connection *conn)
 static void smcd_handle_irq(struct dibs_dev *dibs, unsigned int idx, u16 mask)
 {
 	struct smcd_dev *smcd = dibs_get_priv(dibs, &smc_dibs_client);
-	struct smc_connection *conn;
+	struct smc_connection *conn = NULL;
+	struct smcd_conns *conns;
 
-	conn = xa_load(&smcd->conns, idx);
+	rcu_read_lock();
+	conns = rcu_dereference(smcd->conns);
+	if (likely(idx < conns->size))
+		conn = READ_ONCE(conns->conn[idx]);
 	if (conn)
 		smcd_cdc_rx(conn);
+	rcu_read_unlock();
 }
 
 /********************************* events ************************************/
@@ -555,11 +626,17 @@ int smcd_nl_get_device(struct sk_buff *skb, struct netlink_callback *cb)
 
 static struct smcd_dev *smcd_alloc_dev(struct dibs_dev *dibs)
 {
+	struct smcd_conns *conns;
 	struct smcd_dev *smcd;
 
-	smcd = kzalloc(sizeof(*smcd), GFP_KERNEL);
-	if (!smcd)
+	conns = smcd_conns_alloc(SMCD_CONNS_MIN);
+	if (!conns)
 		return NULL;
+	smcd = kzalloc(sizeof(*smcd), GFP_KERNEL);
+	if (!smcd) {
+		kvfree(conns);
+		return NULL;
+	}
 
 	smcd->dibs = dibs;
 	smcd->gid = smcd_gid_from_uuid(&dibs->gid);
@@ -568,7 +645,8 @@ static struct smcd_dev *smcd_alloc_dev(struct dibs_dev *dibs)
 	refcount_set(&smcd->refcnt, 1);
 	spin_lock_init(&smcd->lock);
 	spin_lock_init(&smcd->lgr_lock);
-	xa_init(&smcd->conns);
+	mutex_init(&smcd->conns_lock);
+	RCU_INIT_POINTER(smcd->conns, conns);
 	INIT_LIST_HEAD(&smcd->vlan);
 	INIT_LIST_HEAD(&smcd->lgr_list);
 	init_waitqueue_head(&smcd->lgrs_deleted);

@@ -34,6 +34,7 @@ static const char usage[] =
 " Prints the number of points that failed; with -m, goes no further than MAX.\n";
 
 static const char *what;
+static int point;
 static int kmsg;
 
 static int put(const char *path, const char *value)
@@ -216,6 +217,22 @@ static int undo_live(const char *name)
 	return put_live(name, "0");
 }
 
+static void __attribute__((noreturn)) differs(const int fd[2], int sender,
+					      const char *out, const char *in)
+{
+	int i, at = 0;
+
+	while (out[at] == in[at])
+		at++;
+	printf("# %s, point %d: wrong data from the %s at byte %d:", what,
+	       point, sender ? "server" : "client", at);
+	for (i = at; i < at + 16 && i < BYTES; i++)
+		printf(" %02x", (unsigned char)in[i]);
+	printf("\n# SMC-D: client %d, server %d\n", is_smcd(fd[0]),
+	       is_smcd(fd[1]));
+	exit(1);
+}
+
 /* A connection, over SMC-D or fallen back to TCP, carries its data, or there is
  * none
  */
@@ -242,10 +259,8 @@ static int run_connect(const char *name)
 			break;
 		}
 		rc = 0;
-		if (memcmp(in, out, BYTES)) {
-			printf("# the data differs\n");
-			exit(1);
-		}
+		if (memcmp(in, out, BYTES))
+			differs(fd, i, out, in);
 	}
 	close(fd[0]);
 	close(fd[1]);
@@ -290,6 +305,7 @@ static bool one(const struct sequence *seq, const char *arg, int nth, int *rc)
 	struct victims v = {};
 	bool fired;
 
+	point = nth;
 	alarm(HUNG_SECONDS);
 	if (seq->workers)
 		find_workers(&v);

@@ -3,7 +3,8 @@
 #
 # Allocations fail, one after the other: while modules are loaded (each later step of
 # their initialization among them), devices added, DMBs registered and attached, and
-# connections made. Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
+# connections made. Needs CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB and
+# CONFIG_FAIL_PAGE_ALLOC.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -70,14 +71,17 @@ nothing_left() {
 
 need_root
 [ -e /proc/self/fail-nth ] || skip_all "no fault injection"
-[ -d $FAIL/failslab ] || skip_all "no $FAIL/failslab"
+for a in failslab fail_page_alloc; do
+	[ -d $FAIL/$a ] || skip_all "no $FAIL/$a"
+done
 need_modules
 modprobe dibs_loopback
 need_configfs
 for a in failslab fail_page_alloc; do
-	[ ! -d $FAIL/$a ] || echo 0 >$FAIL/$a/verbose
+	echo 0 >$FAIL/$a/verbose
+	echo N >$FAIL/$a/ignore-gfp-wait
 done
-echo N >$FAIL/failslab/ignore-gfp-wait
+echo 0 >$FAIL/fail_page_alloc/min-order
 ktap_print_header
 ktap_set_plan 7
 result "loading dibs" load_dibs

@@ -333,6 +333,7 @@ static bool hold_spliced(int pipefd[2], int seed)
 	return n == HOLD_BYTES && pattern_check(&p, buf, HOLD_BYTES);
 }
 
+/* The end of the stream would pass for a success */
 static bool hold_ended(int fd, double end)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
@@ -343,7 +344,7 @@ static bool hold_ended(int fd, double end)
 	if (poll(&pfd, 1, left > 0 ? left : 0) == 1)
 		n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 	printf("%s ", n > 0 ? "data" : errno_name(n ? errno : 0));
-	if (n > 0 || (n < 0 && errno == EAGAIN))
+	if (n >= 0 || errno == EAGAIN)
 		return false;
 	/* and nothing more goes in */
 	return send(fd, buf, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0;

@@ -167,9 +167,9 @@ struct dibs_client_ops {
 	 * devices is locked. Anything but 0 means that the client does not
 	 * want this device, and is logged unless it is -ENODEV; no other
 	 * callback is made for it then, and what it registered in @add_dev
-	 * is taken away. Signals of a DMB can arrive
-	 * as soon as it is registered; events that happen during @add_dev are
-	 * delivered after it returned 0.
+	 * is taken away. Signals of a DMB can arrive as soon as it is
+	 * registered; events that happen during @add_dev are delivered after
+	 * it returned 0.
 	 */
 	int (*add_dev)(struct dibs_dev *dibs);
 	/**
@@ -302,12 +302,13 @@ struct dibs_dev_ops {
 	/**
 	 * @move_data: copy @size bytes from @data to @offset of the remote DMB
 	 * @dmb_tok, and if @sf is set raise signal @idx afterwards, for
-	 * @size 0 too. @data is any kernel address and may be reused on
-	 * return. @offset + @size does not wrap, @idx is below
-	 * %DIBS_MAX_SIGNALS. Of a move of at most 64 bytes whose offset and
-	 * size are multiples of 8, the owner never sees part of an 8 byte
-	 * word. -EOPNOTSUPP if @size is 0 and the device cannot signal without
-	 * data, else errors as of dibs_move_data().
+	 * @size 0 too. Runs under RCU: what takes long holds up the system.
+	 * @data is any kernel address and may be reused on return.
+	 * @offset + @size does not wrap, @idx is below %DIBS_MAX_SIGNALS. Of a
+	 * move of at most 64 bytes whose offset and size are multiples of 8,
+	 * the owner never sees part of an 8 byte word, if the system has 64
+	 * bits. -EOPNOTSUPP if @size is 0 and the device cannot signal
+	 * without data, else errors as of dibs_move_data().
 	 */
 	int (*move_data)(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 			 bool sf, unsigned int offset, const void *data,

@@ -61,7 +61,8 @@ static inline void dibs_stat_inc(struct dibs_dev *dibs, enum dibs_stat stat)
  * @stopped: as @active, for signal handlers in softirq context: those look at
  *	it under RCU
  * @rmaps: mappings of remote DMBs that the client holds, by token
- * @lock: protects the members below; taken in any context
+ * @lock: protects @open, @ready, @lost and @events; taken in any context, hard
+ *	interrupts of PREEMPT_RT included
  * @open: events are queued
  * @ready: queued events are delivered, @dibs_client_ops.add_dev has returned
  * @lost: at least one event did not fit into @events
@@ -77,7 +78,7 @@ struct dibs_sub {
 	struct completion idle;
 	bool stopped;
 	struct rhashtable rmaps;
-	spinlock_t lock;	/* protects what follows */
+	raw_spinlock_t lock;	/* protects open to events */
 	bool open;
 	bool ready;
 	bool lost;

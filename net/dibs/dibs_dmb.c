@@ -6,6 +6,7 @@
  */
 #include <linux/err.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 #include <trace/events/dibs.h>
 
 #include "dibs_core.h"
@@ -13,12 +14,13 @@
 /**
  * struct dibs_buf - a registered DMB
  * @dmb: the core's own copy of what the driver filled in
+ * @dibs: the device
  * @sub: of the owner; valid under RCU if @dead is not set
- * @pending: signals that were raised and not handed to the handler; goes from
- *	zero to non-zero exactly once per scheduled run
+ * @pending: signals that were raised and not handed to the handler
  * @threaded: the handler runs in @work, otherwise in @tasklet
  * @dead: the owner unregistered it, the handler is not called any more; set
  *	before it leaves the table
+ * @running: @work is running
  * @refs: one for the registration, and one for each dibs_sync_dmb()
  * @tasklet: runs the handler
  * @work: runs the handler
@@ -27,10 +29,12 @@
  */
 struct dibs_buf {
 	struct dibs_dmb dmb;
+	struct dibs_dev *dibs;
 	struct dibs_sub *sub;
 	atomic_t pending;
 	bool threaded;
 	bool dead;
+	bool running;
 	refcount_t refs;
 	union {
 		struct tasklet_struct tasklet;
@@ -57,11 +61,15 @@ static void dibs_buf_put(struct dibs_buf *buf)
 		queue_rcu_work(dibs_wq, &buf->free);
 }
 
-/* Wait for a run of the handler that is under way */
+/*
+ * Wait for a run of the handler that is under way. Not flush_work(), which would
+ * wait for one that has yet to begin too: handlers wait for each other's.
+ */
 static void dibs_buf_sync(struct dibs_buf *buf)
 {
 	if (buf->threaded)
-		flush_work(&buf->work);
+		wait_var_event(&buf->running,
+			       !smp_load_acquire(&buf->running));
 	else
 		tasklet_unlock_wait(&buf->tasklet);
 }
@@ -69,9 +77,11 @@ static void dibs_buf_sync(struct dibs_buf *buf)
 static inline void dibs_buf_handle(struct dibs_buf *buf)
 {
 	u16 mask = atomic_xchg(&buf->pending, 0);
-	struct dibs_sub *sub = buf->sub;
 
-	sub->client->ops->handle_irq(sub->dibs, buf->dmb.idx, mask);
+	/* a run that was scheduled during another one may find nothing left */
+	if (likely(mask))
+		buf->sub->client->ops->handle_irq(buf->dibs, buf->dmb.idx,
+						  mask);
 }
 
 /*
@@ -104,10 +114,15 @@ static void dibs_buf_work(struct work_struct *work)
 	struct dibs_buf *buf = container_of(work, struct dibs_buf, work);
 	struct dibs_sub *sub = buf->sub;
 
+	WRITE_ONCE(buf->running, true);
+	smp_mb(); /* either this sees that the buffer is dead, or is waited for */
 	if (dibs_buf_enter(buf)) {
 		dibs_buf_handle(buf);
 		dibs_sub_put(sub);
 	}
+	smp_store_release(&buf->running, false);
+	smp_mb(); /* for wake_up_var() */
+	wake_up_var(&buf->running);
 }
 
 bool dibs_dmb_is_signal_work(struct work_struct *work)
@@ -116,12 +131,11 @@ bool dibs_dmb_is_signal_work(struct work_struct *work)
 }
 
 /* Under RCU, or in the name of a driver that has not been told to unregister */
-static inline void dibs_buf_signal(struct dibs_dev *dibs, struct dibs_buf *buf,
-				   u16 mask)
+static inline void dibs_buf_signal(struct dibs_buf *buf, u16 mask)
 {
-	dibs_stat_inc(dibs, DIBS_STAT_SIGNALS);
-	if (atomic_fetch_or(mask, &buf->pending))
-		return;		/* a run that has not looked yet takes it */
+	dibs_stat_inc(buf->dibs, DIBS_STAT_SIGNALS);
+	atomic_or(mask, &buf->pending);
+	/* orders what was written before; a run that is scheduled stays one */
 	if (buf->threaded)
 		queue_work(dibs_wq, &buf->work);
 	else
@@ -150,12 +164,19 @@ void dibs_dev_signal(struct dibs_dev *dibs, unsigned int idx, u16 mask)
 	rcu_read_lock();
 	buf = xa_load(&dibs->dmbs, idx);
 	if (likely(buf))
-		dibs_buf_signal(dibs, buf, mask);
+		dibs_buf_signal(buf, mask);
 	else
 		dibs_stat_inc(dibs, DIBS_STAT_SIGNALS_DROPPED);
 	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(dibs_dev_signal);
+
+/* Apart, for what is traced has to be kept across the call */
+static noinline void dibs_dmb_signal_traced(struct dibs_buf *buf, u16 mask)
+{
+	trace_dibs_signal(buf->dibs, buf->dmb.idx, mask);
+	dibs_buf_signal(buf, mask);
+}
 
 /**
  * dibs_dmb_signal() - report that signals were raised on a DMB
@@ -171,10 +192,11 @@ EXPORT_SYMBOL_GPL(dibs_dev_signal);
 void dibs_dmb_signal(struct dibs_dmb *dmb, u16 mask)
 {
 	struct dibs_buf *buf = container_of(dmb, struct dibs_buf, dmb);
-	struct dibs_dev *dibs = buf->sub->dibs;
 
-	trace_dibs_signal(dibs, dmb->idx, mask);
-	dibs_buf_signal(dibs, buf, mask);
+	if (trace_dibs_signal_enabled())
+		dibs_dmb_signal_traced(buf, mask);
+	else
+		dibs_buf_signal(buf, mask);
 }
 EXPORT_SYMBOL_GPL(dibs_dmb_signal);
 
@@ -207,6 +229,7 @@ static struct dibs_buf *dibs_buf_alloc(struct dibs_sub *sub,
 	if (!buf)
 		return NULL;
 	buf->dmb = *dmb;
+	buf->dibs = sub->dibs;
 	buf->sub = sub;
 	buf->threaded = sub->client->flags & DIBS_CLIENT_THREADED_IRQ;
 	refcount_set(&buf->refs, 1);
@@ -370,9 +393,10 @@ EXPORT_SYMBOL_GPL(dibs_unregister_dmb);
  * @dibs: the device
  * @idx: index of a DMB of the caller
  *
- * A run that begins after this was called is not waited for. For clients that
- * keep a DMB and give it to another user: first make sure that the handler
- * cannot find the old user any more, then call this.
+ * A run that begins after this was called need not be waited for. For clients
+ * that keep a DMB and give it to another user: first make sure that the handler
+ * cannot find the old user any more, then call this. Not while the DMB is being
+ * unregistered, which waits by itself.
  *
  * Context: process context, may sleep; not from a handler of a DMB.
  */
@@ -416,10 +440,11 @@ void dibs_dmb_reap(struct dibs_sub *sub)
 {
 	struct dibs_buf *buf;
 	unsigned long idx = 0;
+	unsigned int n = 0;
 
-	while ((buf = dibs_buf_take_next(sub, &idx))) {
-		dev_warn(&sub->dibs->dev, "client %s left DMB %lu behind\n",
-			 sub->client->name, idx);
+	for (; (buf = dibs_buf_take_next(sub, &idx)); n++)
 		dibs_buf_release(sub->dibs, buf);
-	}
+	if (n)
+		dev_warn(&sub->dibs->dev, "client %s left %u DMBs behind\n",
+			 sub->client->name, n);
 }

@@ -392,7 +392,7 @@ static inline void dibs_lo_copy(const struct dibs_lo_dmb *dmb, u32 offset,
 	smp_wmb();
 }
 
-/* Takes no lock and does not wait, so it serves as move_data_atomic too */
+/* Takes no lock and does not wait itself, so it serves as move_data_atomic too */
 static int dibs_lo_move_data(struct dibs_dev *dibs, u64 dmb_tok,
 			     unsigned int idx, bool sf, unsigned int offset,
 			     const void *data, unsigned int size)

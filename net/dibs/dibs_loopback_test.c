@@ -527,6 +527,8 @@ static void lo_move_exact(struct kunit *test)
 	} at[] = {
 		{ 0, 0 }, { 0, 1 }, { 1, 1 }, { 3, 44 }, { 0, LO_LEN },
 		{ LO_LEN - 1, 1 }, { LO_LEN, 0 }, { 4095, 2 }, { 17, 4096 },
+		/* copied word by word, and next to it */
+		{ 0, 8 }, { 16, 56 }, { 8, 64 }, { 8, 72 }, { 4, 64 }, { 8, 60 },
 	};
 	u8 *src = vmalloc(LO_LEN), stack[44];
 	struct dibs_dmb dmb;
@@ -538,10 +540,13 @@ static void lo_move_exact(struct kunit *test)
 	memcpy(stack, src, sizeof(stack));
 	lo_register(test, &dmb, LO_LEN);
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		/* from where it is aligned, and from where it is not */
+		u8 *from = src + (at[i].size < LO_LEN ? i % 3 : 0);
+
 		lo_guard(&dmb);
-		KUNIT_EXPECT_EQ(test, lo_move(&dmb, at[i].offset, src,
+		KUNIT_EXPECT_EQ(test, lo_move(&dmb, at[i].offset, from,
 					      at[i].size), 0);
-		KUNIT_EXPECT_TRUE_MSG(test, lo_exact(&dmb, at[i].offset, src,
+		KUNIT_EXPECT_TRUE_MSG(test, lo_exact(&dmb, at[i].offset, from,
 						     at[i].size),
 				      "offset %u size %u", at[i].offset,
 				      at[i].size);

@@ -26,6 +26,8 @@ void dibs_count_error(struct dibs_dev *dibs, int err)
 
 static noinline void dibs_move_failed(struct dibs_dev *dibs, int rc)
 {
+	if (rc == -ENODEV)
+		return;
 	dibs_stat_inc(dibs, DIBS_STAT_MOVE_ERRORS);
 	dibs_count_error(dibs, rc);
 }
@@ -114,7 +116,7 @@ dibs_move_traced(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
  *
  * Moves to one DMB by one caller become visible in the order of the calls. Of a
  * move of at most 64 bytes whose offset and size are multiples of 8, the owner
- * never sees part of an 8 byte word.
+ * never sees part of an 8 byte word, if the system has 64 bits.
  *
  * Context: any but hard interrupt. Does not sleep, takes no lock and does not
  *	allocate. Allowed in handlers.
@@ -152,7 +154,8 @@ EXPORT_SYMBOL_GPL(dibs_move_data);
  * For callers that must not wait for a lock, because its holder may have been
  * stopped.
  *
- * Context: any.
+ * Context: any but NMI. What delivers the signal may wait for the scheduler;
+ *	without @sf nothing is waited for.
  * Return: as of dibs_move_data(), or
  *  * -EBUSY: the device is being used by somebody else; try again, a bounded
  *    number of times

@@ -38,8 +38,6 @@ static void dibs_rmap_left_behind(void *ptr, void *arg)
 	struct dibs_rmap *rmap = ptr;
 	struct dibs_sub *sub = arg;
 
-	dev_warn(&sub->dibs->dev, "client %s left a DMB attached\n",
-		 sub->client->name);
 	sub->dibs->ops->detach_dmb(sub->dibs, rmap->dmb_tok);
 	atomic_dec(&sub->dibs->nr_attached);
 	kfree(rmap);
@@ -47,7 +45,12 @@ static void dibs_rmap_left_behind(void *ptr, void *arg)
 
 void dibs_rmap_reap(struct dibs_sub *sub)
 {
+	unsigned int n = atomic_read(&sub->rmaps.nelems);
+
 	rhashtable_free_and_destroy(&sub->rmaps, dibs_rmap_left_behind, sub);
+	if (n)
+		dev_warn(&sub->dibs->dev, "client %s left %u DMBs attached\n",
+			 sub->client->name, n);
 }
 
 /**

@@ -35,7 +35,7 @@ static bool dibs_sub_next_event(struct dibs_sub *sub, struct dibs_event *event)
 	unsigned long flags;
 	bool found;
 
-	spin_lock_irqsave(&sub->lock, flags);
+	raw_spin_lock_irqsave(&sub->lock, flags);
 	found = kfifo_get(&sub->events, event);
 	if (!found && sub->lost) {
 		sub->lost = false;
@@ -45,7 +45,7 @@ static bool dibs_sub_next_event(struct dibs_sub *sub, struct dibs_event *event)
 		};
 		found = true;
 	}
-	spin_unlock_irqrestore(&sub->lock, flags);
+	raw_spin_unlock_irqrestore(&sub->lock, flags);
 	return found;
 }
 
@@ -64,9 +64,9 @@ static void dibs_sub_deliver(struct dibs_sub *sub)
 		sub->client->ops->handle_event(sub->dibs, &event);
 	}
 	if (!budget) {
-		spin_lock_irqsave(&sub->lock, flags);
+		raw_spin_lock_irqsave(&sub->lock, flags);
 		dibs_sub_schedule(sub);
-		spin_unlock_irqrestore(&sub->lock, flags);
+		raw_spin_unlock_irqrestore(&sub->lock, flags);
 	}
 	percpu_ref_put(&sub->active);
 }
@@ -100,7 +100,7 @@ struct dibs_sub *dibs_sub_alloc(struct dibs_dev *dibs,
 	sub->dibs = dibs;
 	sub->client = client;
 	sub->open = client->ops->handle_event;
-	spin_lock_init(&sub->lock);
+	raw_spin_lock_init(&sub->lock);
 	init_completion(&sub->idle);
 	INIT_KFIFO(sub->events);
 	tasklet_setup(&sub->tasklet, dibs_sub_tasklet);
@@ -154,11 +154,11 @@ void dibs_sub_start(struct dibs_sub *sub)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&sub->lock, flags);
+	raw_spin_lock_irqsave(&sub->lock, flags);
 	sub->ready = true;
 	if (!kfifo_is_empty(&sub->events))
 		dibs_sub_schedule(sub);
-	spin_unlock_irqrestore(&sub->lock, flags);
+	raw_spin_unlock_irqrestore(&sub->lock, flags);
 }
 
 /* No handler runs afterwards, and the client gets nothing new */
@@ -166,9 +166,9 @@ void dibs_sub_stop(struct dibs_sub *sub)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&sub->lock, flags);
+	raw_spin_lock_irqsave(&sub->lock, flags);
 	sub->open = false;
-	spin_unlock_irqrestore(&sub->lock, flags);
+	raw_spin_unlock_irqrestore(&sub->lock, flags);
 	WRITE_ONCE(sub->stopped, true);
 	synchronize_rcu(); /* signal handlers */
 	percpu_ref_kill(&sub->active);
@@ -182,7 +182,7 @@ static void dibs_sub_queue_event(struct dibs_sub *sub,
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&sub->lock, flags);
+	raw_spin_lock_irqsave(&sub->lock, flags);
 	if (sub->open) {
 		/* once one is lost the order must show where */
 		if (sub->lost || !kfifo_put(&sub->events, *event)) {
@@ -191,7 +191,7 @@ static void dibs_sub_queue_event(struct dibs_sub *sub,
 		}
 		dibs_sub_schedule(sub);
 	}
-	spin_unlock_irqrestore(&sub->lock, flags);
+	raw_spin_unlock_irqrestore(&sub->lock, flags);
 }
 
 /**

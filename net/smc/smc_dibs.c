@@ -469,6 +469,7 @@ static void smcd_handle_sw_event(struct smcd_dev *smcd,
 static void smcd_check_peers(struct smcd_dev *smcd)
 {
 	struct smc_link_group *lgr;
+	unsigned short vlan = 0;
 	struct smcd_gid gid;
 	bool found;
 
@@ -481,11 +482,14 @@ static void smcd_check_peers(struct smcd_dev *smcd)
 				continue;
 			lgr->check_seq = smcd->check_seq;
 			gid = lgr->peer_gid;
+			/* what was asked for when it was set up */
+			vlan = lgr->smc_version == SMC_V2 ?
+			       ISM_RESERVED_VLANID : lgr->vlan_id;
 			found = true;
 			break;
 		}
 		spin_unlock_bh(&smcd->lgr_lock);
-		if (found && smc_ism_cantalk(&gid, 0, smcd) == -ENETUNREACH)
+		if (found && smc_ism_cantalk(&gid, vlan, smcd) == -ENETUNREACH)
 			smc_smcd_terminate(smcd, &gid, VLAN_VID_MASK);
 	} while (found);
 }
@@ -502,13 +506,18 @@ static void smcd_handle_event(struct dibs_dev *dibs,
 
 	switch (event->type) {
 	case DIBS_DEV_EVENT:
-		if (event->subtype == DIBS_DEV_DISABLED ||
-		    event->subtype == DIBS_DEV_ERR_STATE)
+		if (event->subtype != DIBS_DEV_DISABLED &&
+		    event->subtype != DIBS_DEV_ERR_STATE)
+			break;
+		if (uuid_is_null(&event->gid))
+			smcd_check_peers(smcd);
+		else
 			smc_smcd_terminate(smcd, &gid, VLAN_VID_MASK);
 		break;
 	case DIBS_BUF_EVENT:
 		if (event->subtype == DIBS_BUF_UNREGISTERED)
-			smc_smcd_abort_token(smcd, &gid, event->buffer_tok);
+			smc_smcd_abort_token(smcd, uuid_is_null(&event->gid) ?
+					     NULL : &gid, event->buffer_tok);
 		break;
 	case DIBS_SW_EVENT:
 		smcd_handle_sw_event(smcd, event, &gid);

@@ -62,14 +62,14 @@ static void dibs_buf_put(struct dibs_buf *buf)
 }
 
 /*
- * Wait for a run of the handler that is under way. Not flush_work(), which would
- * wait for one that has yet to begin too: handlers wait for each other's.
+ * Wait for a run of the handler that is under way. Not with flush_work(), which
+ * waits for one that has yet to begin too: handlers wait for each other's.
  */
 static void dibs_buf_sync(struct dibs_buf *buf)
 {
 	if (buf->threaded)
-		wait_var_event(&buf->running,
-			       !smp_load_acquire(&buf->running));
+		/* pairs with the release at the end of the run */
+		wait_var_event(&buf->running, !smp_load_acquire(&buf->running));
 	else
 		tasklet_unlock_wait(&buf->tasklet);
 }
@@ -120,6 +120,7 @@ static void dibs_buf_work(struct work_struct *work)
 		dibs_buf_handle(buf);
 		dibs_sub_put(sub);
 	}
+	/* what the handler did is visible to who waited for it */
 	smp_store_release(&buf->running, false);
 	smp_mb(); /* for wake_up_var() */
 	wake_up_var(&buf->running);

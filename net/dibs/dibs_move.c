@@ -97,9 +97,12 @@ static noinline int
 dibs_move_traced(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
 		 unsigned int offset, const void *data, unsigned int size)
 {
-	int rc = dibs_do_move(dibs, dmb_tok, idx, sf, offset, data, size);
+	int rc;
 
+	rcu_read_lock(); /* the device stays until its name is in the trace */
+	rc = dibs_do_move(dibs, dmb_tok, idx, sf, offset, data, size);
 	trace_dibs_move(dibs, dmb_tok, idx, sf, offset, size, rc);
+	rcu_read_unlock();
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 
 [ $# -eq 0 ] || [ "$*" = long ] || die "usage: check.sh [long]"
 MODE=check${1:+-$1}
+unset TEST # all of them, whatever a shell has left there
 
 # What is there decides whether this run is called cold.
 COLD=y

@@ -360,7 +360,8 @@ static struct dibs_buf *dibs_buf_take(struct dibs_dev *dibs,
  * When this returns, no remote device writes to the buffer and its handler
  * does not run. Called from the buffer's own threaded handler, it does not wait
  * for that: buffer and index are gone when the call returns, and the handler
- * must not use them any more.
+ * must not use them any more. Two threaded handlers must not unregister each
+ * other's DMB at the same time, as each call waits for the other handler.
  *
  * Context: process context, may sleep. Allowed in del_dev and in threaded
  *	handlers.

@@ -140,7 +140,8 @@ static inline void dibs_lo_dmb_put(struct dibs_lo_dmb *dmb)
 
 /*
  * Become a user in the name of a sender. Without a look at @dead, senders that
- * take turns could keep unregister waiting for ever.
+ * take turns could keep unregister waiting for ever. Inlined for the sake of
+ * small moves.
  */
 static __always_inline struct dibs_lo_dmb *
 dibs_lo_dmb_get(struct dibs_dev *sender, u64 token)

@@ -35,9 +35,9 @@
  * Locking: the registry mutex is held while clients and devices come and go,
  * and so in the callbacks add_dev and del_dev; nothing else takes it. All that
  * deals with single buffers relies on the reference counts of the device and of
- * the subscription, on RCU for look-ups, and on the locks of the xarray and the
- * rhashtable that hold the buffers. No lock is held when a handler or a driver
- * is called.
+ * the subscription, on RCU for look-ups, moves and signal handlers in softirq
+ * context, and on the locks of the xarray and the rhashtable that hold the
+ * buffers. No lock is held when a handler or a driver is called.
  */
 
 /* Protects the two tables below and serializes add_dev and del_dev */

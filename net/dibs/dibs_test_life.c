@@ -163,6 +163,7 @@ static void calls_after_removal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV,
 			dibs_move_data_vec(dibs, 1, 0, false, NULL, 0));
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_SIGNAL_EVENT));
+	KUNIT_EXPECT_EQ(test, 0L, fake_stat(test, FAKE_DEV, "move_errors"));
 }
 
 static int move_thread(void *data)

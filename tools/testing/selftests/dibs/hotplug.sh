@@ -81,7 +81,10 @@ cycles() {
 
 # Everything is given back
 nothing_left() {
-	is_module smc || return 4
+	is_module smc || {
+		echo "smc is not a module"
+		return 4
+	}
 	within 30 unload smc_diag smc || return
 	same 0 "$(stat_of lo dmbs)" dmbs && same 0 "$(stat_of lo attached)" attached
 }

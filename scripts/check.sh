@@ -48,7 +48,19 @@ numbers() {
 	sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$1"
 }
 
+# why NAME LOG: the lines of a failed step's output that say what was wrong
+why() {
+	echo
+	echo "=== $1 failed:"
+	{
+		sed -n '/^--- the guest/,/^---$/p' "$2"
+		grep -E -B 8 -A 8 '^ *not ok |(^| )(error|ERROR): |\*\*\* ' "$2" || true
+	} | tail -n 200
+}
+
 mkdir -p "$B/log" "$B/results"
+reasons=$B/results/$MODE-reasons
+: >"$reasons"
 pass=0 fail=0 skip=0 n=0
 summary=$B/results/$MODE
 : >"$summary"
@@ -70,6 +82,7 @@ for s in "${STEPS[@]}"; do
 	elif [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
 	fi
+	[ "$f" -eq 0 ] || why "$name" "$log" >>"$reasons"
 	pass=$((pass + p)) fail=$((fail + f)) skip=$((skip + ${k:-0}))
 	printf '%-20s %5d s  %4d passed, %d failed, %d skipped\n' "$name" \
 		$(($(date +%s) - t)) "$p" "$f" "${k:-0}" >>"$summary"
@@ -77,6 +90,7 @@ done
 
 took=$(($(date +%s) - began))
 [ -z "$COLD" ] || echo "$took" >"$B/results/$MODE-cold"
+cat "$reasons"
 echo
 cat "$summary"
 if [ -n "$COLD" ]; then

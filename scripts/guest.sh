@@ -196,6 +196,7 @@ elif [ -z "$status" ]; then
 	echo "--- the guest did not end by its own word (QEMU: $rc, limit $LIMIT s); its log ends:"
 	tail -n 30 "$LOG"
 	cat "$RUN/qemu"
+	echo "---"
 	exit 97
 elif [ "$rc" -ne 0 ]; then
 	cat "$RUN/qemu"

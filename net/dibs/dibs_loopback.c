@@ -371,12 +371,16 @@ static bool dibs_lo_segs_fit(const struct dibs_lo_dmb *dmb,
 #define DIBS_LO_WORDS_MAX	64
 
 /* Aligned words become visible as a whole, however the CPU copies strings */
-static inline void dibs_lo_copy_words(void *dst, const void *src, u32 size)
+static inline void dibs_lo_copy_words(u64 *dst, const u64 *src, u32 words)
 {
-	unsigned long i;
-
-	for (i = 0; i < size; i += sizeof(u64))
-		WRITE_ONCE(*(u64 *)(dst + i), get_unaligned((u64 *)(src + i)));
+	for (; words >= 4; words -= 4, dst += 4, src += 4) {
+		WRITE_ONCE(dst[0], get_unaligned(&src[0]));
+		WRITE_ONCE(dst[1], get_unaligned(&src[1]));
+		WRITE_ONCE(dst[2], get_unaligned(&src[2]));
+		WRITE_ONCE(dst[3], get_unaligned(&src[3]));
+	}
+	for (; words; words--)
+		WRITE_ONCE(*dst++, get_unaligned(src++));
 }
 
 static inline void dibs_lo_copy(const struct dibs_lo_dmb *dmb, u32 offset,
@@ -385,7 +389,7 @@ static inline void dibs_lo_copy(const struct dibs_lo_dmb *dmb, u32 offset,
 	void *dst = dmb->addr + offset;
 
 	if (size <= DIBS_LO_WORDS_MAX && IS_ALIGNED(offset | size, sizeof(u64)))
-		dibs_lo_copy_words(dst, data, size);
+		dibs_lo_copy_words(dst, data, size / sizeof(u64));
 	else
 		/* the owner looks when it likes, as on another system */
 		data_race(memcpy(dst, data, size));

@@ -10,6 +10,7 @@
 #include <linux/dibs.h>
 #include <linux/interrupt.h>
 #include <linux/kfifo.h>
+#include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
@@ -88,8 +89,22 @@ struct dibs_sub {
 	struct rcu_head rcu;
 };
 
+/**
+ * struct dibs_run - a handler that runs in process context
+ * @list: in the list of all of them
+ * @task: in which
+ */
+struct dibs_run {
+	struct list_head list;
+	struct task_struct *task;
+};
+
 extern const struct attribute_group *dibs_dev_groups[];
 extern struct workqueue_struct *dibs_wq;
+
+/* dibs_main.c */
+void dibs_run_begin(struct dibs_run *run);
+void dibs_run_end(struct dibs_run *run);
 
 /* dibs_sub.c */
 struct dibs_sub *dibs_sub_alloc(struct dibs_dev *dibs,
@@ -99,7 +114,6 @@ struct dibs_sub *dibs_sub_get(struct dibs_dev *dibs,
 			      struct dibs_client *client);
 void dibs_sub_start(struct dibs_sub *sub);
 void dibs_sub_stop(struct dibs_sub *sub);
-bool dibs_sub_is_event_work(struct work_struct *work);
 
 static inline void dibs_sub_put(struct dibs_sub *sub)
 {
@@ -108,7 +122,6 @@ static inline void dibs_sub_put(struct dibs_sub *sub)
 
 /* dibs_dmb.c */
 void dibs_dmb_reap(struct dibs_sub *sub);
-bool dibs_dmb_is_signal_work(struct work_struct *work);
 
 /* dibs_rmap.c */
 int dibs_rmap_init(struct dibs_sub *sub);

@@ -113,22 +113,20 @@ static void dibs_buf_work(struct work_struct *work)
 {
 	struct dibs_buf *buf = container_of(work, struct dibs_buf, work);
 	struct dibs_sub *sub = buf->sub;
+	struct dibs_run run;
 
 	WRITE_ONCE(buf->running, true);
 	smp_mb(); /* either this sees that the buffer is dead, or is waited for */
 	if (dibs_buf_enter(buf)) {
+		dibs_run_begin(&run);
 		dibs_buf_handle(buf);
+		dibs_run_end(&run);
 		dibs_sub_put(sub);
 	}
 	/* what the handler did is visible to who waited for it */
 	smp_store_release(&buf->running, false);
 	smp_mb(); /* for wake_up_var() */
 	wake_up_var(&buf->running);
-}
-
-bool dibs_dmb_is_signal_work(struct work_struct *work)
-{
-	return work->func == dibs_buf_work;
 }
 
 /* Under RCU, or in the name of a driver that has not been told to unregister */

@@ -48,6 +48,10 @@ static LIST_HEAD(dibs_devs);
 /* Who holds dibs_registry: a callback that comes back would wait for itself */
 static struct task_struct *dibs_registry_owner;
 
+/* Likewise, handlers that are running in process context */
+static LIST_HEAD(dibs_runs);
+static DEFINE_SPINLOCK(dibs_runs_lock);
+
 struct workqueue_struct *dibs_wq;
 
 static void dibs_registry_lock(void)
@@ -62,13 +66,33 @@ static void dibs_registry_unlock(void)
 	mutex_unlock(&dibs_registry);
 }
 
+void dibs_run_begin(struct dibs_run *run)
+{
+	run->task = current;
+	spin_lock(&dibs_runs_lock);
+	list_add(&run->list, &dibs_runs);
+	spin_unlock(&dibs_runs_lock);
+}
+
+void dibs_run_end(struct dibs_run *run)
+{
+	spin_lock(&dibs_runs_lock);
+	list_del(&run->list);
+	spin_unlock(&dibs_runs_lock);
+}
+
+/* Handlers in softirq context cannot get here, the callers may sleep */
 static bool dibs_in_callback(void)
 {
-	struct work_struct *work = current_work();
+	struct dibs_run *run;
+	bool found;
 
-	return READ_ONCE(dibs_registry_owner) == current ||
-	       (work && (dibs_dmb_is_signal_work(work) ||
-			 dibs_sub_is_event_work(work)));
+	found = READ_ONCE(dibs_registry_owner) == current;
+	spin_lock(&dibs_runs_lock);
+	list_for_each_entry(run, &dibs_runs, list)
+		found |= run->task == current;
+	spin_unlock(&dibs_runs_lock);
+	return found;
 }
 
 static struct dibs_sub *dibs_sub_of(struct dibs_dev *dibs, unsigned int id)

@@ -80,12 +80,11 @@ static void dibs_sub_tasklet(struct tasklet_struct *t)
 
 static void dibs_sub_work(struct work_struct *work)
 {
-	dibs_sub_deliver(container_of(work, struct dibs_sub, work));
-}
+	struct dibs_run run;
 
-bool dibs_sub_is_event_work(struct work_struct *work)
-{
-	return work->func == dibs_sub_work;
+	dibs_run_begin(&run);
+	dibs_sub_deliver(container_of(work, struct dibs_sub, work));
+	dibs_run_end(&run);
 }
 
 struct dibs_sub *dibs_sub_alloc(struct dibs_dev *dibs,

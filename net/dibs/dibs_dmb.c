@@ -5,6 +5,7 @@
  * Buffers that clients of this system own, and the signals raised on them.
  */
 #include <linux/err.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <trace/events/dibs.h>
@@ -240,12 +241,16 @@ static struct dibs_buf *dibs_buf_alloc(struct dibs_sub *sub,
 	return buf;
 }
 
-/* The driver's word on the index is not taken on trust */
+/*
+ * The driver's word is not taken on trust. Clients hand out references to the
+ * pages of the buffer.
+ */
 static int dibs_buf_insert(struct dibs_dev *dibs, struct dibs_buf *buf)
 {
 	int rc;
 
-	if (buf->dmb.idx >= DIBS_MAX_DMBS)
+	if (buf->dmb.idx >= DIBS_MAX_DMBS ||
+	    !virt_addr_valid(buf->dmb.cpu_addr))
 		return -EIO;
 	rc = xa_insert(&dibs->dmbs, buf->dmb.idx, buf, GFP_KERNEL);
 	return rc == -EBUSY ? -EIO : rc;

@@ -207,6 +207,18 @@ static void register_dmb_bad_index(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake_unregister(FAKE_OTHER, &first));
 }
 
+static void register_dmb_without_pages(struct kunit *test)
+{
+	struct dibs_dmb dmb = fake_dmb(0);
+
+	FAKE_DEV->mapped_mem = true;
+	fake_start(test, 0);
+	KUNIT_EXPECT_EQ(test, -EIO, fake_register(FAKE_CLIENT, &dmb));
+	KUNIT_EXPECT_EQ(test, 1, fake_calls(FAKE_DEV, FAKE_UNREGISTER));
+	KUNIT_EXPECT_PTR_EQ(test, NULL, dmb.cpu_addr);
+	expect_stat(test, 0, "dmbs");
+}
+
 static void unregister_dmb_errors(struct kunit *test)
 {
 	struct dibs_dmb dmb = fake_dmb(0), wrong;
@@ -686,6 +698,7 @@ static struct kunit_case dibs_call_cases[] = {
 	KUNIT_CASE(register_dmb_errors),
 	KUNIT_CASE(register_dmb_limit),
 	KUNIT_CASE(register_dmb_bad_index),
+	KUNIT_CASE(register_dmb_without_pages),
 	KUNIT_CASE(unregister_dmb_errors),
 	KUNIT_CASE(unregister_dmb_of_other_client),
 	KUNIT_CASE(unregister_dmb_device_fails),

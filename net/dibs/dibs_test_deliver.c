@@ -457,6 +457,46 @@ static void unregister_in_own_handler(struct kunit *test)
 	FAKE_DEV->freed_in_handler = false;
 }
 
+/* The first DMB's handler takes the second one, which waits to be let go */
+static void unregister_second(struct fake_client *fc, struct dibs_dev *dibs,
+			      unsigned int idx, u16 mask)
+{
+	if (idx == fc->dmb[1].idx) {
+		complete(&fc->entered);
+		wait_for_completion(&fc->go_on);
+		fc->rc[1]++;
+		return;
+	}
+	schedule_work(&let_go_work);
+	fc->rc[0] = fake_unregister(fc, &fc->dmb[1]);
+	complete(&fc->entered);
+}
+
+static void unregister_other_in_handler(struct kunit *test)
+{
+	FAKE_CLIENT->on_irq = unregister_second;
+	start_with_dmb(test, DIBS_CLIENT_THREADED_IRQ);
+	FAKE_CLIENT->dmb[1] = fake_dmb(0);
+	KUNIT_ASSERT_EQ(test, 0, fake_register(FAKE_CLIENT,
+					       &FAKE_CLIENT->dmb[1]));
+	signal(FAKE_CLIENT->dmb[1].idx, 1);
+	KUNIT_ASSERT_NE(test, 0,
+			wait_for_completion_timeout(&FAKE_CLIENT->entered,
+						    FAKE_TIMEOUT));
+	signal(FAKE_CLIENT->dmb[1].idx, 2);
+	signal(FAKE_CLIENT->dmb[0].idx, 1);
+	KUNIT_ASSERT_NE(test, 0,
+			wait_for_completion_timeout(&FAKE_CLIENT->entered,
+						    FAKE_TIMEOUT));
+	KUNIT_EXPECT_EQ(test, 0, FAKE_CLIENT->rc[0]);
+	/* it was waited for, and its second run did not take place */
+	KUNIT_EXPECT_EQ(test, 1, FAKE_CLIENT->rc[1]);
+	KUNIT_EXPECT_FALSE(test, FAKE_DEV->freed_in_handler);
+	end_with_dmb(test);
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&FAKE_CLIENT->irqs));
+	flush_work(&let_go_work);
+}
+
 static void events_in_order_to_all(struct kunit *test)
 {
 	int i;
@@ -565,6 +605,7 @@ static struct kunit_case dibs_deliver_cases[] = {
 	KUNIT_CASE(unregister_waits_atomic),
 	KUNIT_CASE(unregister_waits_threaded),
 	KUNIT_CASE(unregister_in_own_handler),
+	KUNIT_CASE(unregister_other_in_handler),
 	KUNIT_CASE(events_in_order_to_all),
 	KUNIT_CASE(event_handler_is_optional),
 	KUNIT_CASE(event_overflow),

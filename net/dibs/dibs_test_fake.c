@@ -7,6 +7,7 @@
 #include <linux/kthread.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
+#include <linux/vmalloc.h>
 
 #include "dibs_test_fake.h"
 
@@ -91,7 +92,8 @@ static int fake_register_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb)
 	idx = fake_take_idx(fake, dmb->idx);
 	if (idx < 0)
 		return idx;
-	dmb->cpu_addr = kzalloc(dmb->dmb_len, GFP_KERNEL);
+	dmb->cpu_addr = fake->mapped_mem ? vzalloc(dmb->dmb_len) :
+					   kzalloc(dmb->dmb_len, GFP_KERNEL);
 	if (!dmb->cpu_addr) {
 		clear_bit(idx, fake->used);
 		return -ENOMEM;
@@ -128,7 +130,7 @@ static int fake_unregister_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb)
 		return -ENOENT;
 	if (dmb->idx < FAKE_DMBS && fake_handler_runs(dmb->idx))
 		fake->freed_in_handler = true;
-	kfree(fake->mem[idx]);
+	kvfree(fake->mem[idx]);
 	fake->mem[idx] = NULL;
 	clear_bit(idx, fake->used);
 	return rc;

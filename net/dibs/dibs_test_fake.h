@@ -44,6 +44,7 @@ enum fake_op {
  * @max_dmbs: what the driver claims
  * @mappable: what the driver claims
  * @force_idx: index to hand out whatever was asked for, if not 0
+ * @mapped_mem: memory of DMBs is not in the linear map
  * @early_signal: raise signal 0 on each new DMB before its registration has
  *	ended, and wait until the handler completes &fake_client.entered
  * @used: indices in use
@@ -65,6 +66,7 @@ struct fake_dev {
 	int max_dmbs;
 	int mappable;
 	u32 force_idx;
+	bool mapped_mem;
 	bool early_signal;
 	DECLARE_BITMAP(used, FAKE_DMBS);
 	u8 *mem[FAKE_DMBS];

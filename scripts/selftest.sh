@@ -24,17 +24,17 @@ build_tests() {
 		INSTALL_PATH="$INST" install
 }
 
-# build_modules VARIANT: the tests' kernel module, which has to fit its kernel
+# build_modules VARIANT: the tests' kernel modules, which have to fit their kernel
 build_modules() {
 	local work=$B/o-selftests-$1
 	mods=$B/selftests-$1
 	rm -rf "$mods" "$work"
 	mkdir -p "$mods/dibs/test_modules" "$work"
 	cp "$TOP/$SRC"/test_modules/*.c "$work/"
-	echo 'obj-m := dibs_selftest.o' >"$work/Makefile"
+	grep '^obj-m' "$TOP/$SRC/test_modules/Makefile" >"$work/Makefile"
 	use_variant "$1"
 	quietly "$B/log/selftest-modules-$1" kmake M="$work" modules
-	cp "$work/dibs_selftest.ko" "$mods/dibs/test_modules/"
+	cp "$work"/*.ko "$mods/dibs/test_modules/"
 }
 
 # marked TEST WORD: does TEST's source have WORD in its "Guest:" line?

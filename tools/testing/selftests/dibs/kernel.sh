@@ -69,13 +69,48 @@ garbage() {
 	same 1 $lines "number of messages"
 }
 
-# Data that nobody announced is not looked at
+# The producer goes on after what it sent was spliced into a pipe, as if that had
+# been consumed
+flood() {
+	local victim token before
+	smc_traffic smc splice 1 >"$TMP/hold" &
+	victim=$!
+	within 10 grep -q ready "$TMP/hold" || return
+	before=$(messages)
+	token=$(smc_proof list | sed -n 's/.* rx=20000 .* token=\(0x[0-9a-f]*\) .*/\1/p')
+	[ -n "$token" ] || return
+	in_kernel poke token="$token" offset=8 size=1 fill=1 || return
+	wait $victim || {
+		cat "$TMP/hold"
+		return 1
+	}
+	same $((before + 1)) "$(messages)" messages
+}
+
+# Both ends find garbage at the same time, and each abort finds the other's
+both_ends() {
+	local victim token before
+	smc_traffic smc hold 1 >"$TMP/hold" &
+	victim=$!
+	within 10 grep -q ready "$TMP/hold" || return
+	before=$(messages)
+	for token in $(smc_proof list | sed -n 's/^SMCD .* token=\(0x[0-9a-f]*\) .*/\1/p'); do
+		in_kernel poke token="$token" offset=8 size=16 fill=255 >/dev/null 2>&1
+	done
+	wait $victim || {
+		cat "$TMP/hold"
+		return 1
+	}
+	[ "$(messages)" -gt "$before" ]
+}
+
+# Data that nobody announced is not looked at, nor are flags without data
 silent() {
 	local before
 	before=$(messages)
 	smc_traffic smc hold 1 >"$TMP/hold" &
 	within 10 grep -q ready "$TMP/hold" || return
-	poke 64 4000 255 || return
+	poke "$1" "$2" 255 || return
 	sleep 0.5
 	kill -0 %% && same "$before" "$(messages)" messages || return
 	kill %%
@@ -83,12 +118,49 @@ silent() {
 	return 0
 }
 
+# still_held PID: does the connection of smc_traffic go on?
+still_held() {
+	sleep 0.5
+	kill -0 "$1" || {
+		cat "$TMP/hold"
+		return 1
+	}
+	kill "$1"
+	wait "$1" 2>/dev/null
+	return 0
+}
+
+# Without GID or token, an event says that something was lost, and peers that can
+# be reached are spared
+events_about_nobody() {
+	local holder e
+	smc_traffic smc hold 1 >"$TMP/hold" &
+	holder=$!
+	within 10 grep -q ready "$TMP/hold" || return
+	for e in dev_disabled dev_error unregistered lost shutdown; do
+		in_kernel event event=$e || return
+	done
+	still_held $holder
+}
+
+peer_disabled() {
+	local holder
+	smc_traffic smc hold 1 >"$TMP/hold" &
+	holder=$!
+	within 10 grep -q ready "$TMP/hold" || return
+	in_kernel event event=dev_disabled named=1 || return
+	wait $holder || {
+		cat "$TMP/hold"
+		return 1
+	}
+}
+
 need_root
 need_smcd
 [ -f "$KO" ] || skip_all "no $KO"
 use_only lo
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 13
 result "threaded handlers" in_kernel threaded
 result "handlers that echo on their own device" in_kernel atomic
 result "a DMB is unregistered while it is attached" in_kernel attached
@@ -96,5 +168,10 @@ result "bad input is refused and counted" input
 result "garbage cursors reset one connection, with one message" garbage 8 16 255
 result "a producer that runs away" garbage 8 6 127
 result "a consumer that runs away" garbage 16 6 127
-result "unannounced data is ignored" silent
+result "a producer that does not wait for what was spliced" flood
+result "garbage in both ends of a connection" both_ends
+result "unannounced data is ignored" silent 64 4000
+result "urgent data that does not exist" silent 14 1
+result "events about nobody end no connection" events_about_nobody
+result "a peer's device is disabled" peer_disabled
 ktap_finished

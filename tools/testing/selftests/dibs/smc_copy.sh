@@ -40,7 +40,7 @@ mapped() {
 
 # data VARIANT: the tests of smc_data
 data() {
-	smc_data -f smcd -v "$1" >"$TMP/data" 2>&1 && return
+	smc_data -v "$1" >"$TMP/data" 2>&1 && return
 	grep -v '^ok' "$TMP/data"
 	return 1
 }

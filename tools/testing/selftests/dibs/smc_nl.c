@@ -52,7 +52,7 @@ enum {
 
 enum { FBACK_SRV_CNT = 2, FBACK_CLNT_CNT, FBACK_RSN_CODE };
 enum { PNETID_ADD = 2, PNETID_FLUSH = 4 };
-enum { PNETID_NAME = 1, PNETID_IBNAME = 3 };
+enum { PNETID_NAME = 1, PNETID_ETHNAME = 2, PNETID_IBNAME = 3 };
 
 struct request {
 	struct nlmsghdr nlh;
@@ -214,7 +214,7 @@ static bool diag_one(struct nlmsghdr *nlh, void *arg)
 	};
 	struct each_arg *each = arg;
 	struct nlattr *attrs, *attr;
-	__u32 words[3];
+	__u32 words[6];
 	size_t len;
 
 	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
@@ -226,6 +226,7 @@ static bool diag_one(struct nlmsghdr *nlh, void *arg)
 		memcpy(words, smc_attr_nested(attr), sizeof(words));
 		info.sndbuf_size = words[1];
 		info.rmbe_size = words[2];
+		info.rx_count = words[5]; /* of the producer cursor */
 	}
 	attr = smc_attr_find(attrs, len, DIAG_FALLBACK);
 	if (attr && smc_attr_len(attr) >= 2 * sizeof(*words)) {
@@ -464,8 +465,10 @@ int smc_ueid_del(const char *name)
 	return ueid_cmd(CMD_REMOVE_UEID, name);
 }
 
-/* Give a device a PNETID: SMC uses it only for net devices with the same one */
-int smc_pnet_add(const char *pnetid, const char *dev)
+/* Give a device a PNETID: SMC uses an SMC-D device only for net devices with the
+ * same one
+ */
+int smc_pnet_add(const char *pnetid, const char *dev, bool is_net)
 {
 	int family = genl_family("SMC_PNETID");
 	struct request req;
@@ -474,7 +477,7 @@ int smc_pnet_add(const char *pnetid, const char *dev)
 		return family;
 	req = genl_req(family, NLM_F_ACK, PNETID_ADD);
 	req_attr(&req, PNETID_NAME, pnetid);
-	req_attr(&req, PNETID_IBNAME, dev);
+	req_attr(&req, is_net ? PNETID_ETHNAME : PNETID_IBNAME, dev);
 	return nl_talk(NETLINK_GENERIC, &req, NULL, NULL);
 }
 

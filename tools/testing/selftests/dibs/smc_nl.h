@@ -36,6 +36,7 @@ struct smc_sock_info {
 	ino_t inode;
 	__u32 sndbuf_size;
 	__u32 rmbe_size;
+	__u32 rx_count;
 	__u32 fallback_reason;
 	__u32 peer_diagnosis;
 	__u64 gid[2];
@@ -64,7 +65,7 @@ struct smc_stats {
 int smc_get_stats(struct smc_stats *stats);
 int smc_ueid_add(const char *name);
 int smc_ueid_del(const char *name);
-int smc_pnet_add(const char *pnetid, const char *dev);
+int smc_pnet_add(const char *pnetid, const char *dev, bool is_net);
 int smc_pnet_flush(void);
 
 typedef void (*smc_attrs_fn)(struct nlattr *attrs, size_t len, void *arg);

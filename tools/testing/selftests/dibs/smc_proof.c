@@ -31,7 +31,8 @@ static const char usage[] =
 " devs           SMC-D devices that are not loopback\n"
 " ueid NAME      add a user EID; that it is there already is no error\n"
 " ueid-del NAME\n"
-" pnet PNETID DEV   give an SMC-D device a PNETID\n"
+" pnet PNETID DEV       give an SMC-D device a PNETID\n"
+" pnet-net PNETID DEV   give a net device one\n"
 " pnet-flush     forget all PNETIDs\n";
 
 static const char *address(const struct smc_sock_info *info, bool src)
@@ -63,10 +64,10 @@ static bool list_one(const struct smc_sock_info *info, void *arg)
 	(void)arg;
 	if (!strcmp(mode, "-"))
 		return true;
-	printf("%s %s %s state=%u inode=%lu sndbuf=%u rmbe=%u reason=0x%08x peer_diagnosis=0x%08x",
+	printf("%s %s %s state=%u inode=%lu sndbuf=%u rmbe=%u rx=%u reason=0x%08x peer_diagnosis=0x%08x",
 	       mode, address(info, true), address(info, false), info->state,
 	       (unsigned long)info->inode, info->sndbuf_size, info->rmbe_size,
-	       info->fallback_reason, info->peer_diagnosis);
+	       info->rx_count, info->fallback_reason, info->peer_diagnosis);
 	if (info->has_dmb)
 		list_dmb(info);
 	putchar('\n');
@@ -191,7 +192,9 @@ static int run(int argc, char **argv)
 	if (argc == 3 && !strcmp(cmd, "ueid-del"))
 		return smc_ueid_del(argv[2]);
 	if (argc == 4 && !strcmp(cmd, "pnet"))
-		return smc_pnet_add(argv[2], argv[3]);
+		return smc_pnet_add(argv[2], argv[3], false);
+	if (argc == 4 && !strcmp(cmd, "pnet-net"))
+		return smc_pnet_add(argv[2], argv[3], true);
 	if (argc == 2 && !strcmp(cmd, "pnet-flush"))
 		return smc_pnet_flush();
 	fputs(usage, stderr);

@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/array_size.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/dibs.h>
@@ -21,7 +22,7 @@
 
 static char *test = "";
 module_param(test, charp, 0);
-MODULE_PARM_DESC(test, "poke, threaded, atomic, attached or input");
+MODULE_PARM_DESC(test, "poke, event, threaded, atomic, attached or input");
 
 static char *dev = "lo";
 module_param(dev, charp, 0);
@@ -42,6 +43,14 @@ MODULE_PARM_DESC(size, "poke: how many bytes, up to 4096");
 static unsigned int fill;
 module_param(fill, uint, 0);
 MODULE_PARM_DESC(fill, "poke: their value");
+
+static char *event = "";
+module_param(event, charp, 0);
+MODULE_PARM_DESC(event, "event: dev_disabled, dev_error, unregistered, lost or shutdown");
+
+static bool named;
+module_param(named, bool, 0);
+MODULE_PARM_DESC(named, "event: about the device itself, not about nobody");
 
 static struct dibs_client selftest_client;
 static struct dibs_dev *selftest_dev;
@@ -154,6 +163,39 @@ static int selftest_poke(void)
 	rc = dibs_move_data(selftest_dev, token, 0, true, offset, data, size);
 	kfree(data);
 	return rc;
+}
+
+/* Reports an event that the device, or a hostile peer, could report */
+static int selftest_report(void)
+{
+	static const struct {
+		const char *name;
+		struct dibs_event event;
+	} known[] = {
+		{ "dev_disabled", { .type = DIBS_DEV_EVENT,
+				    .subtype = DIBS_DEV_DISABLED } },
+		{ "dev_error", { .type = DIBS_DEV_EVENT,
+				 .subtype = DIBS_DEV_ERR_STATE } },
+		{ "unregistered", { .type = DIBS_BUF_EVENT,
+				    .subtype = DIBS_BUF_UNREGISTERED } },
+		{ "lost", { .type = DIBS_OTHER_EVENT,
+			    .subtype = DIBS_EVENTS_LOST } },
+		/* as SMC's own, for link group 0 */
+		{ "shutdown", { .type = DIBS_SW_EVENT, .subtype = 1 } },
+	};
+	struct dibs_event this;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strcmp(event, known[i].name))
+			continue;
+		this = known[i].event;
+		if (named)
+			this.gid = selftest_dev->gid;
+		dibs_dev_event(selftest_dev, &this);
+		return 0;
+	}
+	return -EINVAL;
 }
 
 /* A handler moves data and signals on the device that called it, without a
@@ -278,6 +320,8 @@ static int selftest_run(void)
 		return -ENODEV;
 	if (!strcmp(test, "poke"))
 		return selftest_poke();
+	if (!strcmp(test, "event"))
+		return selftest_report();
 	if (!strcmp(test, "threaded"))
 		return selftest_echoes(true);
 	if (!strcmp(test, "atomic"))

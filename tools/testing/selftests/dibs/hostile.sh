@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a peer does that does not keep to the protocol of SMC-D in a handshake, and
+# a receive handler that is slower than the end of its connection.
+
+. "$(dirname "$0")/lib.sh"
+
+KO=$DIR/test_modules/smc_hostile.ko
+STATE=/sys/module/smc_hostile/parameters
+
+# with_messages PARAMETER... -- COMMAND...: while messages are changed on arrival
+with_messages() {
+	local params=() rc=0
+	while [ "$1" != -- ]; do
+		params+=("$1")
+		shift
+	done
+	shift
+	insmod "$KO" "${params[@]}" || return
+	"$@" >"$TMP/traffic" 2>&1 || rc=$?
+	changed=$(cat $STATE/changed)
+	rmmod smc_hostile || rc=99
+	[ "$changed" -gt 0 ] || {
+		echo "no message was changed"
+		return 99
+	}
+	return $rc
+}
+
+# The server says in its accept where in its DMB the client is to write: the client
+# declines what SMC-D cannot mean, and TCP serves
+bad_accept() {
+	local before
+	before=$(stat_of lo bad_range)
+	with_messages type=2 "$@" -- smc_traffic -m any smc pingpong 64 20 || {
+		cat "$TMP/traffic"
+		return 1
+	}
+	if with_messages type=2 "$@" -- smc_traffic smc pingpong 64 20; then
+		echo "that was SMC-D"
+		return 1
+	fi
+	grep -q 'not SMC-D' "$TMP/traffic" || {
+		cat "$TMP/traffic"
+		return 1
+	}
+	same "$before" "$(stat_of lo bad_range)" bad_range
+}
+
+# The client's confirm comes too late for a decline: a reset
+bad_confirm() {
+	local before rc=0
+	before=$(stat_of lo bad_range)
+	with_messages type=3 "$@" -- smc_traffic -m any smc pingpong 64 20 || rc=$?
+	cat "$TMP/traffic"
+	[ $rc -eq 1 ] || {
+		echo "status $rc"
+		return 1
+	}
+	same "$before" "$(stat_of lo bad_range)" bad_range &&
+		smc_traffic smc pingpong 64 20 >/dev/null
+}
+
+slow_handler() {
+	local rc=0 runs late
+	insmod "$KO" slow_ms=20 || return
+	smc_traffic smc load 3 || rc=1
+	runs=$(cat $STATE/runs)
+	late=$(cat $STATE/late)
+	rmmod smc_hostile || rc=1
+	echo "$runs runs, $late of them outlived their connection"
+	[ "$runs" -gt 20 ] && [ "$late" -eq 0 ] && return $rc
+}
+
+need_root
+need_smcd
+[ -f "$KO" ] || skip_all "no $KO"
+use_only lo
+{ insmod "$KO" && rmmod smc_hostile; } 2>/dev/null || skip_all "no kretprobes"
+ktap_print_header
+ktap_set_plan 5
+result "an accept with an index beyond the DMB" bad_accept index=200
+result "an accept with a DMB that is too large" bad_accept size=15
+result "a confirm with an index beyond the DMB" bad_confirm index=200
+result "a confirm with a DMB that is too large" bad_confirm size=15
+result "a slow receive handler ends before its connection" slow_handler
+ktap_finished

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# SMC-D on a device that is not loopback: found by its PNETID, version 1 of the
+# protocol, no parent, buffers that cannot be attached.
+
+. "$(dirname "$0")/lib.sh"
+
+KO=$DIR/test_modules/dibs_hwlike.ko
+
+with_pnetid() {
+	smc_proof pnet HWNET hwlike && smc_proof pnet-net HWNET lo
+}
+
+# Without version 2 there is nothing but the PNETID to find a device by
+found_by_pnetid() {
+	local before after
+	before=$(stat_of hwlike moves)
+	smc_traffic -m any smc pingpong 64 100 >/dev/null || return
+	same "$before" "$(stat_of hwlike moves)" "moves without a PNETID" || return
+	with_pnetid || return
+	smc_traffic smc pingpong 64 100 >/dev/null || return
+	after=$(stat_of hwlike moves)
+	[ "$after" -ge $((before + 200)) ] || {
+		echo "$((after - before)) moves for 100 round trips"
+		return 1
+	}
+}
+
+data() {
+	smc_traffic smc stream 65536 300 >/dev/null &&
+		smc_traffic smc load 2
+}
+
+# Netlink shows a device that has neither PCI values nor a parent
+listed() {
+	local line
+	line=$(smc_proof devs)
+	echo "$line"
+	case $line in
+	"pci= fid=0x00000000 chid=0x0000 "*" pnetid=HWNET"*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# The device goes while connections look for it, and nothing keeps it
+leaves() {
+	local load i rc=0
+	smc_traffic -m any smc load 600 >"$TMP/load" &
+	load=$!
+	for ((i = 0; i < ${LONG:+10}5; i++)); do
+		sleep 0.5
+		rmmod dibs_hwlike || rc=1
+		insmod "$KO" || rc=1
+	done
+	within 10 smc_traffic smc pingpong 64 10 || rc=1
+	kill $load
+	wait $load || rc=1
+	tail -n 1 "$TMP/load"
+	rmmod dibs_hwlike || return
+	[ ! -e $SYS/hwlike ] && return $rc
+}
+
+need_root
+need_smcd
+[ -f "$KO" ] || skip_all "no $KO"
+smc_proof ueid-del $UEID
+use_only none
+insmod "$KO" || skip_all "cannot load $KO"
+ktap_print_header
+ktap_set_plan 4
+result "found by its PNETID only" found_by_pnetid
+result "data" data
+result "shown without PCI values" listed
+result "the device leaves under traffic" leaves
+ktap_finished

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a peer of SMC-D could do and ours does not, and what needs unlikely
+ * timing: changes handshake messages on arrival, makes the receive handler slow.
+ */
+#include <linux/atomic.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/ptrace.h>
+
+/* CLC messages, RFC 7609 section A.3 and "Shared Memory Communications Version
+ * 2", and in them the accept and confirm of SMC-D
+ */
+#define CLC_TYPE	4	/* u8 */
+#define CLC_ACCEPT	2
+#define CLC_CONFIRM	3
+#define CLC_DMBE_IDX	24	/* u8 */
+#define CLC_DMBE_SIZE	25	/* 4 bits, the upper ones */
+
+static int type;
+module_param(type, int, 0);
+MODULE_PARM_DESC(type, "type of message to change");
+
+static int index = -1;
+module_param(index, int, 0);
+MODULE_PARM_DESC(index, "index of the DMB element to put into it");
+
+static int size = -1;
+module_param(size, int, 0);
+MODULE_PARM_DESC(size, "compressed size to put into it");
+
+static int slow_ms;
+module_param(slow_ms, int, 0);
+MODULE_PARM_DESC(slow_ms, "time that the receive handler takes");
+
+static atomic_t changed = ATOMIC_INIT(0);
+static atomic_t runs = ATOMIC_INIT(0);
+static atomic_t late = ATOMIC_INIT(0);
+
+static int hostile_get_atomic(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%d\n", atomic_read(kp->arg));
+}
+
+static const struct kernel_param_ops hostile_atomic_ops = {
+	.get = hostile_get_atomic,
+};
+
+module_param_cb(changed, &hostile_atomic_ops, &changed, 0444);
+MODULE_PARM_DESC(changed, "messages that were changed");
+module_param_cb(runs, &hostile_atomic_ops, &runs, 0444);
+MODULE_PARM_DESC(runs, "runs of the receive handler");
+module_param_cb(late, &hostile_atomic_ops, &late, 0444);
+MODULE_PARM_DESC(late, "connections that ended while their handler was running");
+
+/* Connections whose receive handler is running */
+static void *running[NR_CPUS];
+
+static int remember_arg(struct kretprobe_instance *ri, unsigned int arg,
+			struct pt_regs *regs)
+{
+	*(void **)ri->data = (void *)regs_get_kernel_argument(regs, arg);
+	return 0;
+}
+
+static int msg_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	return remember_arg(ri, 1, regs);
+}
+
+static int msg_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	u8 *msg = *(void **)ri->data;
+
+	if ((int)regs_return_value(regs) || msg[CLC_TYPE] != type)
+		return 0;
+	if (index >= 0)
+		msg[CLC_DMBE_IDX] = index;
+	if (size >= 0)
+		msg[CLC_DMBE_SIZE] = (msg[CLC_DMBE_SIZE] & 0x0f) | size << 4;
+	atomic_inc(&changed);
+	return 0;
+}
+
+static int rx_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	remember_arg(ri, 0, regs);
+	WRITE_ONCE(running[smp_processor_id()], *(void **)ri->data);
+	atomic_inc(&runs);
+	mdelay(slow_ms);
+	return 0;
+}
+
+static int rx_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	WRITE_ONCE(running[smp_processor_id()], NULL);
+	return 0;
+}
+
+static int free_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	return remember_arg(ri, 0, regs);
+}
+
+static int free_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (READ_ONCE(running[cpu]) == *(void **)ri->data)
+			atomic_inc(&late);
+	return 0;
+}
+
+static struct kretprobe probes[] = {
+	{
+		.kp.symbol_name	= "smc_clc_wait_msg",
+		.entry_handler	= msg_entry,
+		.handler	= msg_return,
+		.data_size	= sizeof(void *),
+		.maxactive	= 64,
+	}, {
+		.kp.symbol_name	= "smcd_cdc_rx",
+		.entry_handler	= rx_entry,
+		.handler	= rx_return,
+		.data_size	= sizeof(void *),
+		.maxactive	= 64,
+	}, {
+		.kp.symbol_name	= "smc_conn_free",
+		.entry_handler	= free_entry,
+		.handler	= free_return,
+		.data_size	= sizeof(void *),
+		.maxactive	= 64,
+	},
+};
+
+static struct kretprobe *probe_ptrs[] = { &probes[0], &probes[1], &probes[2] };
+
+static int __init hostile_init(void)
+{
+	return register_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
+}
+
+static void __exit hostile_exit(void)
+{
+	unregister_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
+}
+
+module_init(hostile_init);
+module_exit(hostile_exit);
+
+MODULE_DESCRIPTION("Hostile SMC-D peer, for tests");
+MODULE_LICENSE("GPL");

@@ -18,13 +18,15 @@ unset TEST # all of them, whatever a shell has left there
 COLD=y
 [ ! -e "$B/o-x86/vmlinux" ] || COLD=
 
+# A step that ends with & runs beside the next one: compilers and checkers fill the
+# time for which guests boot and wait.
 if [ "$MODE" = check ]; then
 	STEPS=(
 		"tree:tree.sh"
 		"kernel x86:kernel.sh x86"
 		"kernel x86-debug:kernel.sh x86-debug"
 		"kernel s390:kernel.sh s390"
-		"lint:lint.sh"
+		"lint:lint.sh &"
 		"kunit:kunit.sh x86 x86-debug s390"
 		"selftest x86:selftest.sh x86"
 		"selftest x86-debug:selftest.sh x86-debug"
@@ -65,15 +67,22 @@ pass=0 fail=0 skip=0 n=0
 summary=$B/results/$MODE
 : >"$summary"
 began=$(date +%s)
-for s in "${STEPS[@]}"; do
-	name=${s%%:*}
-	read -ra command <<<"${s#*:}"
-	n=$((n + 1))
-	step "$n/${#STEPS[@]}" "$name"
+
+# run NAME COMMAND...: status and seconds go to files of their own, and what was
+# there of an earlier run is gone at once
+run() {
+	local log="$B/log/$MODE-${1// /-}" rc=0 t
+	rm -f "$log.end"
 	t=$(date +%s)
-	log="$B/log/$MODE-${name// /-}"
-	rc=0
-	"$TOP/scripts/${command[0]}" "${command[@]:1}" 2>&1 | tee "$log" || rc=$?
+	shift
+	"$TOP/scripts/$1" "${@:2}" 2>&1 | tee "$log" || rc=$?
+	echo "$rc $(($(date +%s) - t))" >"$log.end"
+}
+
+# counted NAME: adds up what a step printed that has ended
+counted() {
+	local log="$B/log/$MODE-${1// /-}" rc=1 secs=0 p f k
+	read -r rc secs <"$log.end" || true
 	read -r p f k <<<"$(numbers "$log")" || true
 	# A step that counts nothing is itself one test, and one that fails without
 	# saying what failed has a failure all the same.
@@ -82,10 +91,33 @@ for s in "${STEPS[@]}"; do
 	elif [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
 	fi
-	[ "$f" -eq 0 ] || why "$name" "$log" >>"$reasons"
+	[ "$f" -eq 0 ] || why "$1" "$log" >>"$reasons"
 	pass=$((pass + p)) fail=$((fail + f)) skip=$((skip + ${k:-0}))
-	printf '%-20s %5d s  %4d passed, %d failed, %d skipped\n' "$name" \
-		$(($(date +%s) - t)) "$p" "$f" "${k:-0}" >>"$summary"
+	printf '%-20s %5d s  %4d passed, %d failed, %d skipped\n' "$1" "$secs" "$p" "$f" \
+		"${k:-0}" >>"$summary"
+}
+
+beside=
+for s in "${STEPS[@]}"; do
+	name=${s%%:*}
+	read -ra command <<<"${s#*:}"
+	n=$((n + 1))
+	step "$n/${#STEPS[@]}" "$name"
+	if [ "${command[-1]}" = '&' ]; then
+		say "$name goes on beside the next step, and is shown after it"
+		run "$name" "${command[@]:0:${#command[@]}-1}" >/dev/null &
+		beside=$name
+		continue
+	fi
+	run "$name" "${command[@]}"
+	if [ -n "$beside" ]; then
+		say "$beside:"
+		wait
+		cat "$B/log/$MODE-${beside// /-}"
+		counted "$beside"
+		beside=
+	fi
+	counted "$name"
 done
 
 took=$(($(date +%s) - began))

@@ -55,9 +55,7 @@ s390*) QEMU=qemu-system-s390x PKG=qemu-system-misc ARCH=s390x CONSOLE=ttyS0 ;;
 *)
 	QEMU=qemu-system-x86_64 PKG=qemu-system-x86 ARCH=amd64 CONSOLE=ttyS0
 	# On a busy host the emulated timer can be too late for the kernel's check of it.
-	# Running the firmware's program for the routing of PCI interrupts, which nobody
-	# uses, takes an emulated debug kernel minutes.
-	ARGS+=" no_timer_check pci=noacpi"
+	ARGS+=" no_timer_check"
 	;;
 esac
 
@@ -156,10 +154,11 @@ qemu=("$QEMU" -cpu "$cpu" -m "$MEM" -nodefaults -no-user-config -display none -n
 if [ -n "$ICOUNT" ]; then
 	ACCEL=tcg
 	qemu+=(-smp 1 -accel "tcg,thread=single" -icount "shift=0,sleep=off")
-elif [ "$ACCEL" = tcg ]; then
-	qemu+=(-smp "$CPUS" -accel "tcg,thread=multi")
 else
-	qemu+=(-smp "$CPUS" -accel "$ACCEL")
+	# The firmware's table of processors, which a kernel without ACPI reads, has only
+	# the first one of each socket.
+	qemu+=(-smp "$CPUS,sockets=$CPUS,cores=1,threads=1" -accel
+		"$ACCEL$([ "$ACCEL" != tcg ] || echo ,thread=multi)")
 fi
 # An emulated CPU on a busy host stands still for longer than a watchdog expects.
 PATIENCE=''

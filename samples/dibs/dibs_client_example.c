@@ -67,6 +67,8 @@ static int example_add_dev(struct dibs_dev *dibs)
 
 	/* the peer of this client is the client itself: can it be reached? */
 	rc = dibs_query_remote_gid(dibs, &dibs->gid, 0, 0);
+	if (rc == -ENETUNREACH)
+		return -ENODEV;	/* no failure: this device is of no use here */
 	if (rc)
 		return rc;
 	ex = kzalloc(sizeof(*ex), GFP_KERNEL);
@@ -89,7 +91,9 @@ static int example_add_dev(struct dibs_dev *dibs)
 	return 0;
 
 out_unregister:
+	/* waits for the handler, so that nobody is left who knows ex */
 	dibs_unregister_dmb(dibs, &ex->dmb, &example_client);
+	dibs_set_priv(dibs, &example_client, NULL);
 out_free:
 	kfree(ex);
 	return rc;

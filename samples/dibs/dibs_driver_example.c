@@ -5,6 +5,7 @@
  *
  * See Documentation/networking/dibs.rst.
  */
+#include <linux/align.h>
 #include <linux/dibs.h>
 #include <linux/gfp.h>
 #include <linux/kernel.h>
@@ -12,6 +13,7 @@
 #include <linux/random.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/unaligned.h>
 
 #define EXAMPLE_FABRIC	0xff5a
 #define EXAMPLE_DMBS	16
@@ -111,6 +113,22 @@ static int example_unregister_dmb(struct dibs_dev *dibs, struct dibs_dmb *dmb)
 	return 0;
 }
 
+/*
+ * The owner may read what is being written. Of small moves it has to see whole
+ * words, which memcpy() does not promise.
+ */
+static void example_copy(void *dst, const void *src, unsigned int size)
+{
+	unsigned int i;
+
+	if (size > 64 || !IS_ALIGNED((uintptr_t)dst | size, sizeof(u64))) {
+		memcpy(dst, src, size);
+		return;
+	}
+	for (i = 0; i < size; i += sizeof(u64))
+		WRITE_ONCE(*(u64 *)(dst + i), get_unaligned((u64 *)(src + i)));
+}
+
 /* Any context but hard interrupt */
 static int example_move_data(struct dibs_dev *dibs, u64 dmb_tok,
 			     unsigned int idx, bool sf, unsigned int offset,
@@ -129,7 +147,7 @@ static int example_move_data(struct dibs_dev *dibs, u64 dmb_tok,
 	} else if ((u64)offset + size > dmb->len) {
 		rc = -ERANGE;
 	} else {
-		memcpy(dmb->addr + offset, data, size);
+		example_copy(dmb->addr + offset, data, size);
 		/* the core calls the client later, not with our lock held */
 		if (sf)
 			dibs_dev_signal(dibs, i, BIT(idx));

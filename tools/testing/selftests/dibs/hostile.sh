@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 KO=$DIR/test_modules/smc_hostile.ko
+CLIENT=$DIR/test_modules/dibs_selftest.ko
 STATE=/sys/module/smc_hostile/parameters
 
 # with_messages PARAMETER... -- COMMAND...: while messages are changed on arrival
@@ -62,10 +63,19 @@ bad_confirm() {
 		smc_traffic smc pingpong 64 20 >/dev/null
 }
 
+# Connections are aborted, at both ends, while their handlers are under way
 slow_handler() {
-	local rc=0 runs late
+	local load i rc=0 runs late
 	insmod "$KO" slow_ms=20 || return
-	smc_traffic smc load 3 || rc=1
+	smc_traffic smc load 6 >"$TMP/load" &
+	load=$!
+	for ((i = 0; i < 8; i++)); do
+		sleep 0.5
+		insmod "$CLIENT" test=event event=dev_disabled named=1 || rc=1
+		rmmod dibs_selftest
+	done
+	wait $load || rc=1
+	cat "$TMP/load"
 	runs=$(cat $STATE/runs)
 	late=$(cat $STATE/late)
 	rmmod smc_hostile || rc=1

@@ -86,7 +86,9 @@ nothing_left() {
 		return 4
 	}
 	within 30 unload smc_diag smc || return
-	same 0 "$(stat_of lo dmbs)" dmbs && same 0 "$(stat_of lo attached)" attached
+	same 0 "$(stat_of lo dmbs)" dmbs && same 0 "$(stat_of lo attached)" attached || return
+	# nor had the core to do it
+	! dmesg | grep 'client SMC-D left'
 }
 
 need_root

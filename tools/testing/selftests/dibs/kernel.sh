@@ -50,7 +50,7 @@ messages() {
 # connections that were there before go on
 garbage() {
 	local victim other before lines
-	smc_traffic smc hold 1 >"$TMP/hold" &
+	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
 	victim=$!
 	within 10 grep -q ready "$TMP/hold" || return
 	poke_token=$(smc_proof list | sed -n 's/.* token=\(0x[0-9a-f]*\) .*/\1/p' | head -n 1)
@@ -73,7 +73,7 @@ garbage() {
 # been consumed
 flood() {
 	local victim token before
-	smc_traffic smc splice 1 >"$TMP/hold" &
+	timeout 60 smc_traffic smc splice 1 >"$TMP/hold" &
 	victim=$!
 	within 10 grep -q ready "$TMP/hold" || return
 	before=$(messages)
@@ -90,7 +90,7 @@ flood() {
 # Both ends find garbage at the same time, and each abort finds the other's
 both_ends() {
 	local victim token before
-	smc_traffic smc hold 1 >"$TMP/hold" &
+	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
 	victim=$!
 	within 10 grep -q ready "$TMP/hold" || return
 	before=$(messages)
@@ -108,7 +108,7 @@ both_ends() {
 silent() {
 	local before
 	before=$(messages)
-	smc_traffic smc hold 1 >"$TMP/hold" &
+	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
 	within 10 grep -q ready "$TMP/hold" || return
 	poke "$1" "$2" 255 || return
 	sleep 0.5
@@ -134,7 +134,7 @@ still_held() {
 # be reached are spared
 events_about_nobody() {
 	local holder e
-	smc_traffic smc hold 1 >"$TMP/hold" &
+	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
 	holder=$!
 	within 10 grep -q ready "$TMP/hold" || return
 	for e in dev_disabled dev_error unregistered lost shutdown; do
@@ -145,7 +145,7 @@ events_about_nobody() {
 
 peer_disabled() {
 	local holder
-	smc_traffic smc hold 1 >"$TMP/hold" &
+	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
 	holder=$!
 	within 10 grep -q ready "$TMP/hold" || return
 	in_kernel event event=dev_disabled named=1 || return

@@ -33,7 +33,7 @@ MODULE_PARM_DESC(size, "compressed size to put into it");
 
 static int slow_ms;
 module_param(slow_ms, int, 0);
-MODULE_PARM_DESC(slow_ms, "time that the receive handler takes");
+MODULE_PARM_DESC(slow_ms, "time that the receive handler takes to return");
 
 static atomic_t changed = ATOMIC_INIT(0);
 static atomic_t runs = ATOMIC_INIT(0);
@@ -89,12 +89,13 @@ static int rx_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 	remember_arg(ri, 0, regs);
 	WRITE_ONCE(running[smp_processor_id()], *(void **)ri->data);
 	atomic_inc(&runs);
-	mdelay(slow_ms);
 	return 0;
 }
 
+/* Late, so that what it has set off has the time to end the connection */
 static int rx_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
+	mdelay(slow_ms);
 	WRITE_ONCE(running[smp_processor_id()], NULL);
 	return 0;
 }

@@ -64,10 +64,12 @@ static bool list_one(const struct smc_sock_info *info, void *arg)
 	(void)arg;
 	if (!strcmp(mode, "-"))
 		return true;
-	printf("%s %s %s state=%u inode=%lu sndbuf=%u rmbe=%u rx=%u reason=0x%08x peer_diagnosis=0x%08x",
-	       mode, address(info, true), address(info, false), info->state,
+	printf("%s %s %s state=%u inode=%lu sndbuf=%u rmbe=%u rx=%u", mode,
+	       address(info, true), address(info, false), info->state,
 	       (unsigned long)info->inode, info->sndbuf_size, info->rmbe_size,
-	       info->rx_count, info->fallback_reason, info->peer_diagnosis);
+	       info->rx_count);
+	printf(" reason=0x%08x peer_diagnosis=0x%08x", info->fallback_reason,
+	       info->peer_diagnosis);
 	if (info->has_dmb)
 		list_dmb(info);
 	putchar('\n');

@@ -63,10 +63,12 @@ bad_confirm() {
 		smc_traffic smc pingpong 64 20 >/dev/null
 }
 
-# Connections are aborted, at both ends, while their handlers are under way
+# Connections are closed while the handler of the peer's close is under way, and
+# aborted while others are
 slow_handler() {
 	local load i rc=0 runs late
 	insmod "$KO" slow_ms=20 || return
+	smc_traffic smc close 40 || rc=1
 	smc_traffic smc load 6 >"$TMP/load" &
 	load=$!
 	for ((i = 0; i < 8; i++)); do

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static const char usage[] =
 " hold COUNT           prints \"ready\" and waits until somebody ends the\n"
 "                      connections: all of them within 10 s, or exit 1\n"
 " splice COUNT         the same, with received data in pipes, which is looked at\n"
-"                      afterwards\n";
+"                      afterwards\n"
+" close COUNT          connections that both ends close, on two CPUs and within 20 ms\n";
 
 static char buf[MAX_SIZE];
 static bool any_mode;
@@ -385,6 +387,54 @@ static int hold(const char *net, int count, bool spliced)
 	return bad ? 1 : 0;
 }
 
+/*********************************** close ***********************************/
+
+/* Where there is one CPU only, that one will do */
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* The second end to close, a little later each time */
+static void close_second(int fd, int late_ms)
+{
+	run_on(1);
+	if (recv(fd, buf, 1, 0))
+		_exit(1);
+	usleep(60000 + late_ms * 1000);
+	close(fd);
+	_exit(0);
+}
+
+static int close_both(const char *net, int count)
+{
+	int fd[2], status, i, bad = 0;
+	pid_t child;
+
+	run_on(0);
+	for (i = 0; i < count; i++) {
+		get_pair(net, fd);
+		child = fork();
+		check(child < 0 ? -errno : 0, "fork");
+		if (!child) {
+			close(fd[0]);
+			close_second(fd[1], i % 20);
+		}
+		close(fd[1]);
+		if (shutdown(fd[0], SHUT_WR))
+			check(-errno, "shutdown");
+		usleep(60000);
+		close(fd[0]);
+		waitpid(child, &status, 0);
+		bad += status != 0;
+	}
+	return bad ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *test;
@@ -415,6 +465,8 @@ int main(int argc, char **argv)
 		return hold(argv[0], atoi(argv[2]), false);
 	if (n == 3 && !strcmp(test, "splice"))
 		return hold(argv[0], atoi(argv[2]), true);
+	if (n == 3 && !strcmp(test, "close"))
+		return close_both(argv[0], atoi(argv[2]));
 	fputs(usage, stderr);
 	return 2;
 }

@@ -51,7 +51,7 @@ run_guest() {
 	local v=$1
 	shift
 	rc=0
-	"$TOP/scripts/guest.sh" -n "selftest-$v-$1" -t "$((LONG ? 7200 : 1200))" -m 1536 \
+	"$TOP/scripts/guest.sh" -n "selftest-$v-$1" -t "$((LONG ? 7200 : 2400))" -m 1536 \
 		-d "$INST" -d "$mods" -d "$TOP/scripts/guest" "$v" \
 		"LONG=$LONG /opt/dibs/selftest $*" 2>&1 | tee "$out.guest" || rc=$?
 	cat "$out.guest" >>"$out"

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# selftest.sh [VARIANT...]: builds tools/testing/selftests/dibs and runs it in guests
-# (default: x86).  TEST='NAME...' runs some of it; LONG=1 takes many more rounds and
-# the tests marked 'long'.  --build only builds them, into build/selftests.
+# selftest.sh [--long] [VARIANT...]: builds tools/testing/selftests/dibs and runs it in
+# guests (default: x86).  TEST='NAME...' runs some of it; --long, or LONG=1, takes many
+# more rounds and the tests marked 'long'.  --build only builds them, into
+# build/selftests.
 #
 # Tests share a guest, which is quick, and when it dies the rest goes on in a new one.
 # A line "# Guest: own" in a test's source gives it one to itself.
@@ -11,11 +12,17 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+LONG=${LONG:-}
+case ${1-} in
+--build) BUILD_ONLY=y ;;
+--long)
+	LONG=1
+	shift
+	;;
+esac
 [ $# -gt 0 ] || set -- x86
-[ "$1" != --build ] || BUILD_ONLY=y
 SRC=tools/testing/selftests/dibs
 INST=$B/selftests
-LONG=${LONG:-}
 
 build_tests() {
 	rm -rf "$INST"

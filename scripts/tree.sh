@@ -28,7 +28,7 @@ tree_git() {
 unpack() {
 	rm -rf "$1" "$1.new"
 	mkdir -p "$1.new"
-	tar -C "$1.new" --strip-components=1 -xf "/usr/src/$KSRC.tar.xz"
+	XZ_OPT="-T$JOBS" tar -C "$1.new" --strip-components=1 -xf "/usr/src/$KSRC.tar.xz"
 	mv "$1.new" "$1"
 }
 
@@ -45,6 +45,8 @@ make_tree_base() {
 	unpack "$TREE"
 	tree_git init -q
 	tree_git config core.preloadIndex true
+	# 80,000 files, of which few are ever read again
+	tree_git config core.looseCompression 0
 	# what is generated in a tree is not in it: the build is out of tree
 	tree_git add -A -f .
 	tree_git commit -q -m "Linux $BASE_VERSION"

@@ -63,6 +63,22 @@ bad_confirm() {
 		smc_traffic smc pingpong 64 20 >/dev/null
 }
 
+# The peer aborts the connection in the server's DMB before it declines: the server
+# ends what there is of it once
+aborted_and_declined() {
+	local i rc
+	for ((i = 0; i < 10; i++)); do
+		rc=0
+		with_messages type=2 index=200 tell=1 -- \
+			timeout 30 smc_traffic -m any smc pingpong 64 20 || rc=$?
+		echo "status $rc"
+		[ $rc -ne 99 ] && [ $rc -ne 124 ] || return
+	done
+	smc_traffic smc pingpong 64 20 >/dev/null || return
+	within 10 unload smc_diag smc || return
+	same 0 "$(stat_of lo dmbs)" "dmbs without smc" && load_all && use_only lo
+}
+
 # Connections are closed while the handler of the peer's close is under way, and
 # aborted while others are
 slow_handler() {
@@ -91,10 +107,11 @@ need_smcd
 use_only lo
 { insmod "$KO" && rmmod smc_hostile; } 2>/dev/null || skip_all "no kretprobes"
 ktap_print_header
-ktap_set_plan 5
+ktap_set_plan 6
 result "an accept with an index beyond the DMB" bad_accept index=200
 result "an accept with a DMB that is too large" bad_accept size=15
 result "a confirm with an index beyond the DMB" bad_confirm index=200
 result "a confirm with a DMB that is too large" bad_confirm size=15
+result "an accepted connection is aborted and declined" aborted_and_declined
 result "a slow receive handler ends before its connection" slow_handler
 ktap_finished

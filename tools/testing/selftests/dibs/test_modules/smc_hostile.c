@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a peer of SMC-D could do and ours does not, and what needs unlikely
- * timing: changes handshake messages on arrival, makes the receive handler slow.
+ * timing: changes handshake messages on arrival, answers an accept with an abort
+ * before it is declined, makes the receive handler slow.
  */
 #include <linux/atomic.h>
+#include <linux/bottom_half.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/dibs.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/ptrace.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
 
 /* CLC messages, RFC 7609 section A.3 and "Shared Memory Communications Version
  * 2", and in them the accept and confirm of SMC-D
@@ -16,8 +22,15 @@
 #define CLC_TYPE	4	/* u8 */
 #define CLC_ACCEPT	2
 #define CLC_CONFIRM	3
+#define CLC_TOKEN	16	/* be64 */
 #define CLC_DMBE_IDX	24	/* u8 */
-#define CLC_DMBE_SIZE	25	/* 4 bits, the upper ones */
+#define CLC_DMBE_SIZE	25	/* 4 bits, the upper ones: 0 for 16 KiB, 1 for 32 ... */
+
+/* What SMC-D writes to the beginning of the DMB element of its peer */
+#define CDC_LEN		40
+#define CDC_TYPE	0xfe
+#define CDC_STATE	23	/* u8 */
+#define CDC_STATE_ABORT	0x20
 
 static int type;
 module_param(type, int, 0);
@@ -30,6 +43,10 @@ MODULE_PARM_DESC(index, "index of the DMB element to put into it");
 static int size = -1;
 module_param(size, int, 0);
 MODULE_PARM_DESC(size, "compressed size to put into it");
+
+static bool tell;
+module_param(tell, bool, 0);
+MODULE_PARM_DESC(tell, "tell who sent the message that the connection was aborted");
 
 static int slow_ms;
 module_param(slow_ms, int, 0);
@@ -55,6 +72,53 @@ MODULE_PARM_DESC(runs, "runs of the receive handler");
 module_param_cb(late, &hostile_atomic_ops, &late, 0444);
 MODULE_PARM_DESC(late, "connections that ended while their handler was running");
 
+static struct dibs_dev *lo;
+
+static int hostile_add_dev(struct dibs_dev *dibs)
+{
+	if (strcmp(dev_name(&dibs->dev), "lo"))
+		return -ENODEV;
+	lo = dibs;
+	return 0;
+}
+
+static void hostile_del_dev(struct dibs_dev *dibs)
+{
+	lo = NULL;
+}
+
+static void hostile_handle_irq(struct dibs_dev *dibs, unsigned int idx,
+			       u16 dmbemask)
+{
+}
+
+static const struct dibs_client_ops hostile_ops = {
+	.add_dev	= hostile_add_dev,
+	.del_dev	= hostile_del_dev,
+	.handle_irq	= hostile_handle_irq,
+};
+
+static struct dibs_client hostile_client = {
+	.name	= "hostile",
+	.ops	= &hostile_ops,
+};
+
+/* The handler of the peer has run when this returns */
+static int tell_abort(const u8 *msg)
+{
+	unsigned int offset = msg[CLC_DMBE_IDX] * (SZ_16K << (msg[CLC_DMBE_SIZE] >> 4));
+	u8 cdc[CDC_LEN] __aligned(8) = { CDC_TYPE };
+	int rc = -ENODEV;
+
+	cdc[CDC_STATE] = CDC_STATE_ABORT;
+	local_bh_disable();
+	if (lo)
+		rc = dibs_move_data(lo, get_unaligned_be64(msg + CLC_TOKEN), 0,
+				    true, offset, cdc, sizeof(cdc));
+	local_bh_enable();
+	return rc;
+}
+
 /* Connections whose receive handler is running */
 static void *running[NR_CPUS];
 
@@ -75,6 +139,8 @@ static int msg_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	u8 *msg = *(void **)ri->data;
 
 	if ((int)regs_return_value(regs) || msg[CLC_TYPE] != type)
+		return 0;
+	if (tell && tell_abort(msg))
 		return 0;
 	if (index >= 0)
 		msg[CLC_DMBE_IDX] = index;
@@ -141,12 +207,21 @@ static struct kretprobe *probe_ptrs[] = { &probes[0], &probes[1], &probes[2] };
 
 static int __init hostile_init(void)
 {
-	return register_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
+	int rc;
+
+	rc = dibs_register_client(&hostile_client);
+	if (rc)
+		return rc;
+	rc = register_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
+	if (rc)
+		dibs_unregister_client(&hostile_client);
+	return rc;
 }
 
 static void __exit hostile_exit(void)
 {
 	unregister_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
+	dibs_unregister_client(&hostile_client);
 }
 
 module_init(hostile_init);

@@ -541,7 +541,7 @@ static u16 ism_get_fabric_id(struct dibs_dev *dibs)
 
 static int ism_max_dmbs(struct dibs_dev *dibs)
 {
-	return ISM_NR_DMBS;
+	return ISM_NR_DMBS - ISM_FIRST_DMB;
 }
 
 static int ism_add_vlan_id(struct dibs_dev *dibs, u64 vlan_id)

@@ -445,7 +445,8 @@ static void ism_test_identity(struct kunit *test)
 	struct dibs_dev *dibs = fake->ism->dibs;
 
 	KUNIT_EXPECT_EQ(test, ism_ops.get_fabric_id(dibs), 0x07c1);
-	KUNIT_EXPECT_EQ(test, ism_ops.max_dmbs(dibs), ISM_NR_DMBS);
+	KUNIT_EXPECT_EQ(test, ism_ops.max_dmbs(dibs),
+			ISM_NR_DMBS - ISM_FIRST_DMB);
 }
 
 struct len_case {

@@ -307,8 +307,9 @@ struct dibs_dev_ops {
 	 * @offset + @size does not wrap, @idx is below %DIBS_MAX_SIGNALS. Of a
 	 * move of at most 64 bytes whose offset and size are multiples of 8,
 	 * the owner never sees part of an 8 byte word, if the system has 64
-	 * bits. -EOPNOTSUPP if @size is 0 and the device cannot signal
-	 * without data, else errors as of dibs_move_data().
+	 * bits. A driver without @move_data_atomic has to be prepared for
+	 * what is said there. -EOPNOTSUPP if @size is 0 and the device cannot
+	 * signal without data, else errors as of dibs_move_data().
 	 */
 	int (*move_data)(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 			 bool sf, unsigned int offset, const void *data,
@@ -326,7 +327,8 @@ struct dibs_dev_ops {
 			     unsigned int nsegs);
 	/**
 	 * @move_data_atomic: as @move_data, from panic context: takes no lock
-	 * that a stopped CPU could hold and returns -EBUSY instead of waiting.
+	 * that a stopped CPU or what was interrupted could hold, and returns
+	 * -EBUSY instead of waiting. Any context but NMI.
 	 */
 	int (*move_data_atomic)(struct dibs_dev *dibs, u64 dmb_tok,
 				unsigned int idx, bool sf, unsigned int offset,

@@ -129,29 +129,52 @@ static void example_copy(void *dst, const void *src, unsigned int size)
 		WRITE_ONCE(*(u64 *)(dst + i), get_unaligned((u64 *)(src + i)));
 }
 
+static int example_move_locked(struct dibs_dev *dibs, u64 dmb_tok,
+			       unsigned int idx, bool sf, unsigned int offset,
+			       const void *data, unsigned int size)
+{
+	unsigned int i = dmb_tok % EXAMPLE_DMBS;
+	struct example_dmb *dmb = &example_dmbs[i];
+
+	if (!dmb->addr || dmb->token != dmb_tok)
+		return -ENOENT;
+	if (!uuid_equal(&dmb->rgid, &dibs->gid))
+		return -EPERM;
+	if ((u64)offset + size > dmb->len)
+		return -ERANGE;
+	example_copy(dmb->addr + offset, data, size);
+	/* the core calls the client later, not with our lock held */
+	if (sf)
+		dibs_dev_signal(dibs, i, BIT(idx));
+	return 0;
+}
+
 /* Any context but hard interrupt */
 static int example_move_data(struct dibs_dev *dibs, u64 dmb_tok,
 			     unsigned int idx, bool sf, unsigned int offset,
 			     const void *data, unsigned int size)
 {
-	unsigned int i = dmb_tok % EXAMPLE_DMBS;
-	struct example_dmb *dmb = &example_dmbs[i];
 	unsigned long flags;
-	int rc = 0;
+	int rc;
 
 	spin_lock_irqsave(&example_lock, flags);
-	if (!dmb->addr || dmb->token != dmb_tok) {
-		rc = -ENOENT;
-	} else if (!uuid_equal(&dmb->rgid, &dibs->gid)) {
-		rc = -EPERM;
-	} else if ((u64)offset + size > dmb->len) {
-		rc = -ERANGE;
-	} else {
-		example_copy(dmb->addr + offset, data, size);
-		/* the core calls the client later, not with our lock held */
-		if (sf)
-			dibs_dev_signal(dibs, i, BIT(idx));
-	}
+	rc = example_move_locked(dibs, dmb_tok, idx, sf, offset, data, size);
+	spin_unlock_irqrestore(&example_lock, flags);
+	return rc;
+}
+
+/* In a panic the CPU that holds the lock may have been stopped */
+static int example_move_data_atomic(struct dibs_dev *dibs, u64 dmb_tok,
+				    unsigned int idx, bool sf,
+				    unsigned int offset, const void *data,
+				    unsigned int size)
+{
+	unsigned long flags;
+	int rc;
+
+	if (!spin_trylock_irqsave(&example_lock, flags))
+		return -EBUSY;
+	rc = example_move_locked(dibs, dmb_tok, idx, sf, offset, data, size);
 	spin_unlock_irqrestore(&example_lock, flags);
 	return rc;
 }
@@ -163,6 +186,7 @@ static const struct dibs_dev_ops example_ops = {
 	.register_dmb		= example_register_dmb,
 	.unregister_dmb		= example_unregister_dmb,
 	.move_data		= example_move_data,
+	.move_data_atomic	= example_move_data_atomic,
 };
 
 static struct dibs_dev *example_dev;

@@ -466,6 +466,8 @@ static void lo_exhaustion(struct kunit *test)
 	unsigned int i;
 	int rc = 0;
 
+	if (IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "needs a kernel without KASAN to end soon");
 	if (si_mem_available() < (long)need)
 		kunit_skip(test, "needs %lu MiB of free memory",
 			   need >> (20 - PAGE_SHIFT));

@@ -27,7 +27,7 @@ build_module() {
 guest() {
 	local v=$1 mode=$2
 	shift 2
-	"$TOP/scripts/guest.sh" -n "bench-$v-$mode" -b -t 900 -c "$CPUS" "$@" \
+	"$TOP/scripts/guest.sh" -n "bench-$v-$mode" -t 900 -c "$CPUS" "$@" \
 		-d "$B/selftests" -d "$TOP/scripts/guest" -d "$B/bench" "$v" /opt/dibs/bench "$mode"
 }
 

@@ -21,6 +21,6 @@ step 2/3 "the preload library and the programs that look at SMC"
 "$TOP/scripts/selftest.sh" --build
 
 step 3/3 "the guest"
-"$TOP/scripts/guest.sh" -n demo -b -m 2048 -t 420 -d "$B/selftests" -d "$TOP/scripts/guest" \
+"$TOP/scripts/guest.sh" -n demo -m 2048 -t 420 -d "$B/selftests" -d "$TOP/scripts/guest" \
 	x86 /opt/dibs/demo
 say "done"

@@ -507,46 +507,48 @@ static bool finish(struct port *p)
 
 /* -------------------------------- receiving -------------------------------- */
 
-static bool keep_fds(struct port *p, const int *fds, uint32_t nr)
+static void keep_fds(struct vu_state *vu, struct msghdr *m)
 {
-	struct vu_state *vu = &p->st->vu;
-	uint32_t i;
+	struct cmsghdr *h;
+	uint32_t n;
 
-	for (i = 0; i < nr; i++) {
-		if (vu->nr_fds == VU_MAX_FDS)
-			close(fds[i]);
-		else
-			vu->fds[vu->nr_fds++] = fds[i];
+	for (h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(vu->fds, CMSG_DATA(h), n * sizeof(int));
+		vu->nr_fds = n;
 	}
-	return vu->nr_fds < VU_MAX_FDS || !nr;
 }
 
-/* Looks at more of the message, until there are want bytes; 1, 0 if not yet, -1 */
+/*
+ * Looks at more of the message, until there are want bytes; 1, 0 if not yet, -1.
+ * Descriptors count if they come with the first byte: each look at what they came
+ * with makes new ones.
+ */
 static int peek(struct port *p, uint32_t want)
 {
 	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int) * VU_MAX_FDS)]; } c;
 	struct vu_state *vu = &p->st->vu;
 	struct msghdr m = { .msg_iovlen = 1 };
-	struct cmsghdr *h;
 	struct iovec iov;
 	ssize_t n;
 
 	while (p->vu.have < want) {
 		iov = (struct iovec){ vu->msg + p->vu.have, want - p->vu.have };
 		m.msg_iov = &iov;
-		m.msg_control = &c;
-		m.msg_controllen = sizeof(c);
+		m.msg_control = p->vu.have ? NULL : &c;
+		m.msg_controllen = p->vu.have ? 0 : sizeof(c);
 		n = recvmsg(atomic_load(&vu->fd), &m,
 			    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n <= 0)
 			return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+		if (!p->vu.have) {
+			keep_fds(vu, &m);
+			if (m.msg_flags & MSG_CTRUNC)
+				return -1;
+		}
 		p->vu.have += n;
-		for (h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
-			if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-				keep_fds(p, (const int *)CMSG_DATA(h),
-					 (h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		if (m.msg_flags & MSG_CTRUNC)
-			return -1;
 	}
 	return 1;
 }

@@ -3,7 +3,8 @@
  * dibs-fabric: points at which a worker can be made to die
  *
  * DIBS_FAULT=N[:HITS] in the environment kills a worker at the point with the number
- * N, once, when it is there for the time number HITS (default 1).
+ * N, once, when it is there for the time number HITS (default 1), or every time if
+ * HITS is negative.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -50,7 +51,14 @@ static void __attribute__((constructor)) fault_parse(void)
 
 void fault_point(enum fault_at at)
 {
-	if (!fault || fault->at != (int)at || atomic_fetch_sub(&fault->hits, 1) != 1)
+	int left;
+
+	if (!fault || fault->at != (int)at)
+		return;
+	left = atomic_load(&fault->hits);
+	if (left > 0)
+		atomic_store(&fault->hits, left - 1);
+	if (!left || left > 1)
 		return;
 	log_event("fault: %s", names[at]);
 	kill(getpid(), SIGKILL);

@@ -28,8 +28,8 @@
 /* A worker that is at one and the same request for so long is stuck */
 #define STUCK_SECONDS	10
 
-/* Workers that may die in a row without having lived for a second */
-#define MAX_EARLY_DEATHS 50
+/* Workers that may die in a row before they have begun to serve */
+#define MAX_EARLY_DEATHS 20
 
 static pid_t start_worker(struct state *st)
 {
@@ -194,12 +194,10 @@ static void unlink_sockets(const struct state *st)
 
 int holder_run(struct state *st, const char *socket_dir)
 {
-	int status, early = 0;
-	uint64_t born;
+	int status;
 	pid_t pid;
 
 	for (;;) {
-		born = port_now();
 		pid = start_worker(st);
 		if (pid < 0) {
 			log_event("holder: no worker: %s", strerror(errno));
@@ -210,8 +208,7 @@ int holder_run(struct state *st, const char *socket_dir)
 			break;
 		if (WIFEXITED(status))
 			return 1;
-		early = port_now() - born < 1000000000ull ? early + 1 : 0;
-		if (early > MAX_EARLY_DEATHS) {
+		if (atomic_fetch_add(&st->early, 1) > MAX_EARLY_DEATHS) {
 			log_event("holder: workers do not live");
 			return 1;
 		}

@@ -517,13 +517,13 @@ static void restart(struct port *p)
 		return;
 	dev->start(p);
 	for (i = 0; i < dev->nr_queues; i++) {
-		if (!p->st->vpci.queue[i].enabled)
+		if (!p->st->vpci.queue[i].enabled || !vq_resume(&p->vpci.queue[i]))
 			continue;
-		vq_republish(&p->vpci.queue[i]);
 		notify(p, p->st->vpci.queue[i].vector, ISR_QUEUE);
 		vpci_kick(p, i);
 	}
-	serve_queue(p, 0);
+	if (p->vpci.kicked & 1)
+		serve_queue(p, 0);
 }
 
 static void wake(struct port *p)

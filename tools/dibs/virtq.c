@@ -219,10 +219,25 @@ bool vq_put(struct vq *q, const struct vq_chain *chain, uint32_t len, uint32_t t
 	return true;
 }
 
-/* What a worker that died may not have published */
-void vq_republish(struct vq *q)
+/**
+ * vq_resume() - go on where another worker has stopped
+ * @q: the queue
+ *
+ * What was given back may not have been published. A client can have taken the
+ * memory away for a while, as firmware does; then nobody was working on the queue.
+ *
+ * Return: false if the rings cannot be reached.
+ */
+bool vq_resume(struct vq *q)
 {
-	field_write(q, q->st->used + 2, vq_position(q));
+	const struct vq_state *st = q->st;
+
+	return mem_reachable(q->mem, st->desc, sizeof(struct vring_desc) * st->size,
+			     false) &&
+	       mem_reachable(q->mem, st->avail, 6 + 2 * st->size, false) &&
+	       mem_reachable(q->mem, st->used, 6 + sizeof(struct vring_used_elem) *
+			     st->size, true) &&
+	       field_write(q, st->used + 2, vq_position(q));
 }
 
 /* Does the driver want to be notified of what was given back since the last time? */

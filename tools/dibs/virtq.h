@@ -96,7 +96,7 @@ uint32_t vq_tag(const struct vq *q);
 
 bool vq_get(struct vq *q, struct vq_chain *chain);
 bool vq_put(struct vq *q, const struct vq_chain *chain, uint32_t len, uint32_t tag);
-void vq_republish(struct vq *q);
+bool vq_resume(struct vq *q);
 bool vq_should_notify(struct vq *q);
 bool vq_rest(struct vq *q);
 

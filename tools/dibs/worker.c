@@ -356,6 +356,7 @@ int worker_run(struct state *st)
 		log_event("worker: no sandbox: %s", strerror(errno));
 		return -1;
 	}
+	atomic_store(&st->early, 0);
 	for (;;) {
 		n = epoll_wait(w.epoll, events, 64, more ? 0 : -1);
 		for (i = 0; i < n; i++)

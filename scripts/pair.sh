@@ -73,7 +73,8 @@ guest() {
 		-n "$NAME-$1" -f "$RUN/$1.sock" -x "$net" "$VARIANT" \
 		"export ROLE=$1 ME=10.0.0.$2 PEER=10.0.0.$3
 		. /opt/dibs/pair
-		$5" 2>&1 | sed -u "s/^/$1: /" | tee -a "$RUN/out" || rc=$?
+		$5" 2>&1 |
+		sed -u "s/^/$1: /" | tee -a "$RUN/out" || rc=$?
 	echo "$rc" >"$RUN/$1.status"
 }
 

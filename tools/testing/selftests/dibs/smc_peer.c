@@ -26,7 +26,9 @@ static const char usage[] =
 " check SECONDS CLIENTS    connections that come and go, all bytes sent, returned and\n"
 "                          compared; exit 0 if none was wrong, broke or hung\n"
 " stream SIZE COUNT        writes COUNT times SIZE bytes, prints MB/s\n"
-" pingpong SIZE COUNT      prints us per round trip\n";
+" pingpong SIZE COUNT      prints us per round trip\n"
+" hold                     a connection that somebody else ends: prints \"ready\",\n"
+"                          and after how many ms it broke; exit 1 if it did not\n";
 
 enum what { WHAT_ECHO, WHAT_SINK };
 
@@ -230,6 +232,21 @@ static int run_check(int seconds, int clients)
 	return !counters->bytes || counters->errors || counters->bad;
 }
 
+/* The end of the stream would pass for a success */
+static int hold(void)
+{
+	int fd = open_peer(WHAT_ECHO, 1);
+	double start = now_us();
+	ssize_t n;
+
+	check(fd, "connect");
+	printf("ready\n");
+	n = recv(fd, buf, 1, 0);
+	printf("%.0f ms: %s\n", (now_us() - start) / 1000,
+	       n < 0 ? strerror(errno) : "data or end of stream");
+	return n >= 0 || errno == EAGAIN;
+}
+
 int main(int argc, char **argv)
 {
 	long a = argc > 5 ? atol(argv[5]) : 0, b = argc > 6 ? atol(argv[6]) : 0;
@@ -244,6 +261,8 @@ int main(int argc, char **argv)
 	net.addr.sin_port = htons(atoi(argv[3]));
 	if (!strcmp(command, "serve"))
 		serve();
+	if (!strcmp(command, "hold"))
+		return hold();
 	if (a < 1 || b < 1)
 		goto usage;
 	if (!strcmp(command, "check"))

@@ -42,8 +42,10 @@ LOG=$B/log/$NAME-fabric
 DAEMON='' KILLER='' GUESTS=()
 # shellcheck disable=SC2317 # the trap calls it
 cleanup() {
-	[ -z "$KILLER$DAEMON${GUESTS[*]}" ] ||
-		kill $KILLER $DAEMON "${GUESTS[@]}" 2>/dev/null || true
+	local pid
+	for pid in $KILLER $DAEMON "${GUESTS[@]}"; do
+		kill "$pid" 2>/dev/null || true
+	done
 	wait
 	rm -rf "$RUN"
 }

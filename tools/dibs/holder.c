@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "sandbox.h"
 #include "state.h"
 #include "uuid.h"
 
@@ -197,6 +198,7 @@ int holder_run(struct state *st, const char *socket_dir)
 	int status;
 	pid_t pid;
 
+	sandbox_prepare();
 	for (;;) {
 		pid = start_worker(st);
 		if (pid < 0) {

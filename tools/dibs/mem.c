@@ -38,7 +38,7 @@ static int file_mmap(struct mem *m, uint32_t i)
 			  file->fd, 0);
 
 	if (base == MAP_FAILED)
-		return errno;
+		return -errno;
 	m->base[i] = base;
 	return 0;
 }
@@ -90,11 +90,11 @@ static int file_check(int fd, struct stat *sb)
 	struct statfs fs;
 
 	if (fstat(fd, sb) || fstatfs(fd, &fs))
-		return errno;
+		return -errno;
 	if (!S_ISREG(sb->st_mode) || sb->st_size <= 0)
-		return EINVAL;
+		return -EINVAL;
 	if (fs.f_type != TMPFS_MAGIC && fs.f_type != (typeof(fs.f_type))HUGETLBFS_MAGIC)
-		return EINVAL;
+		return -EINVAL;
 	return 0;
 }
 
@@ -116,7 +116,7 @@ static int file_get(struct mem *m, int fd, uint32_t *file)
 	}
 	i = file_slot(m);
 	if (i < 0)
-		return ENOSPC;
+		return -ENOSPC;
 	m->st->files[i].fd = fd;
 	m->st->files[i].dev = sb.st_dev;
 	m->st->files[i].ino = sb.st_ino;
@@ -160,7 +160,7 @@ static int order_insert(struct mem *m, uint32_t slot)
 		room = m->room ? m->room * 2 : 64;
 		order = realloc(m->order, room * sizeof(*order));
 		if (!order)
-			return ENOMEM;
+			return -ENOMEM;
 		m->order = order;
 		m->room = room;
 	}
@@ -202,7 +202,7 @@ static bool is_same(const struct mem_map *map, uint64_t iova, uint64_t size,
  * @fd: the file, kept if mem_owns_fd() says so afterwards; -1 for a range that
  *	exists and cannot be reached
  *
- * Return: 0, also if this very range exists; or EINVAL, EEXIST, ENOSPC, ENOMEM or
+ * Return: 0, also if this very range exists; or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM or
  *	what the file's system calls say.
  */
 int mem_map_add(struct mem *m, uint64_t iova, uint64_t size, uint64_t offset,
@@ -213,20 +213,20 @@ int mem_map_add(struct mem *m, uint64_t iova, uint64_t size, uint64_t offset,
 	int rc, slot;
 
 	if (!size || iova + size - 1 < iova || offset + size < offset)
-		return EINVAL;
+		return -EINVAL;
 	at = first_behind(m, iova);
 	if (at < m->nr && nth(m, at)->iova <= iova + size - 1)
-		return is_same(nth(m, at), iova, size, offset) ? 0 : EEXIST;
+		return is_same(nth(m, at), iova, size, offset) ? 0 : -EEXIST;
 	if (fd >= 0) {
 		rc = file_get(m, fd, &file);
 		if (rc)
 			return rc;
 		if (offset + size > m->st->files[file].size)
-			return EINVAL;
+			return -EINVAL;
 	}
 	slot = map_slot(m);
 	if (slot < 0)
-		return ENOSPC;
+		return -ENOSPC;
 	map = &m->st->maps[slot];
 	map->file = file;
 	map->writable = writable;
@@ -255,7 +255,7 @@ static void map_del(struct mem *m, uint32_t n)
  * @iova: first address
  * @size: in bytes
  *
- * Return: 0, also if there was nothing; EINVAL if a range would have to be divided.
+ * Return: 0, also if there was nothing; -EINVAL if a range would have to be divided.
  */
 int mem_map_del(struct mem *m, uint64_t iova, uint64_t size)
 {
@@ -263,12 +263,12 @@ int mem_map_del(struct mem *m, uint64_t iova, uint64_t size)
 	uint32_t n, at;
 
 	if (!size || last < iova)
-		return EINVAL;
+		return -EINVAL;
 	at = first_behind(m, iova);
 	for (n = at; n < m->nr && nth(m, n)->iova <= last; n++)
 		if (nth(m, n)->iova < iova ||
 		    nth(m, n)->iova + (nth(m, n)->size - 1) > last)
-			return EINVAL;
+			return -EINVAL;
 	while (n > at)
 		map_del(m, --n);
 	return 0;
@@ -293,7 +293,7 @@ void mem_map_del_all(struct mem *m)
  * @m: to be filled in
  * @st: the state, all zeroes for a new guest
  *
- * Return: 0 or an errno.
+ * Return: 0 or a negative errno.
  */
 int mem_open(struct mem *m, struct mem_state *st)
 {

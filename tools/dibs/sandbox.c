@@ -6,18 +6,26 @@
  * that, so builds with one have no sandbox.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "sandbox.h"
 
 #ifdef __SANITIZE_ADDRESS__
+
+void sandbox_prepare(void)
+{
+}
 
 int sandbox_enter(void)
 {
@@ -68,19 +76,51 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &head, none);
 }
 
-/* Where the kernel or a container does not allow namespaces the filter has to do */
-static void leave_namespaces(void)
+static void map_id(const char *file, unsigned int id)
 {
+	char line[32];
+	int fd = open(file, O_WRONLY | O_CLOEXEC), n;
+
+	if (fd < 0)
+		return;
+	n = snprintf(line, sizeof(line), "%u %u 1", id, id);
+	if (write(fd, line, n) != n)
+		log_event("sandbox: %s: %s", file, strerror(errno));
+	close(fd);
+}
+
+/*
+ * Where the kernel or a container does not allow namespaces the filter has to do. The
+ * holder goes on seeing files, as itself, for it makes sockets and removes them.
+ */
+void sandbox_prepare(void)
+{
+	unsigned int uid = geteuid(), gid = getegid();
+	int fd;
+
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
 		    CLONE_NEWUTS))
 		return;
+	map_id("/proc/self/uid_map", uid);
+	fd = open("/proc/self/setgroups", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "deny", 4) != 4)
+			log_event("sandbox: setgroups: %s", strerror(errno));
+		close(fd);
+	}
+	map_id("/proc/self/gid_map", gid);
+}
+
+/* Nothing is in there, not even for who gets around the filter */
+static void leave_files(void)
+{
 	if (chroot("/proc/self/fdinfo") || chdir("/"))
 		return;
 }
 
 int sandbox_enter(void)
 {
-	leave_namespaces();
+	leave_files();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || drop_capabilities())
 		return -1;
 	return filter_syscalls();

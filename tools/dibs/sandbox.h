@@ -2,7 +2,10 @@
 #ifndef DIBS_SANDBOX_H
 #define DIBS_SANDBOX_H
 
-/* From now on nothing can be opened, connected or executed; 0 or -1 */
+/* For the holder, once: namespaces, which take long to make */
+void sandbox_prepare(void);
+
+/* For a worker: from now on nothing can be opened, connected or executed; 0 or -1 */
 int sandbox_enter(void);
 
 #endif /* DIBS_SANDBOX_H */

@@ -138,7 +138,7 @@ static int set_irq(_Atomic int32_t *where, int fd)
 	int old;
 
 	if (fd && fcntl(fd, F_SETFL, O_NONBLOCK))
-		return errno;
+		return -errno;
 	old = atomic_exchange(where, fd);
 	fault_point(FAULT_IRQ_SET);
 	if (old && old != fd)
@@ -155,7 +155,7 @@ static int set_irqs_intx(struct port *p, const struct vu_set_irqs *req)
 		vu->intx_masked = 0;
 		return set_irq(&vu->intx, vu->nr_fds ? vu->fds[0] : 0);
 	case VU_IRQ_NONE | VU_IRQ_TRIGGER:
-		return req->count ? EINVAL : set_irq(&vu->intx, 0);
+		return req->count ? -EINVAL : set_irq(&vu->intx, 0);
 	case VU_IRQ_NONE | VU_IRQ_MASK:
 		vu->intx_masked = 1;
 		return 0;
@@ -165,7 +165,7 @@ static int set_irqs_intx(struct port *p, const struct vu_set_irqs *req)
 			vu_intx(p);
 		return 0;
 	}
-	return EINVAL;
+	return -EINVAL;
 }
 
 static int set_irqs_msix(struct port *p, const struct vu_set_irqs *req)
@@ -180,7 +180,7 @@ static int set_irqs_msix(struct port *p, const struct vu_set_irqs *req)
 		return 0;
 	}
 	if (req->flags != (VU_IRQ_EVENTFD | VU_IRQ_TRIGGER))
-		return EINVAL;
+		return -EINVAL;
 	for (i = 0; i < req->count && !rc; i++)
 		rc = set_irq(&vu->irq[req->start + i], vu->nr_fds ? vu->fds[i] : 0);
 	return rc;
@@ -192,18 +192,18 @@ static int do_set_irqs(struct port *p, const void *msg, uint32_t len)
 	struct vu_set_irqs req;
 
 	if (len < sizeof(req))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&req, msg, sizeof(req));
 	max = req.index == VU_IRQ_MSIX ? p->ops->nr_vectors : 1;
 	if (req.start > max || req.count > max - req.start)
-		return EINVAL;
+		return -EINVAL;
 	if (nr_fds && nr_fds != req.count)
-		return EINVAL;
+		return -EINVAL;
 	if (req.index == VU_IRQ_INTX)
 		return set_irqs_intx(p, &req);
 	if (req.index == VU_IRQ_MSIX)
 		return set_irqs_msix(p, &req);
-	return EINVAL;
+	return -EINVAL;
 }
 
 /* --------------------------------- commands --------------------------------- */
@@ -212,7 +212,7 @@ static const char capabilities[] =
 	"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":4096,"
 	"\"max_dma_maps\":65535,\"pgsizes\":4096}}";
 
-/* Each of these returns an errno, or 0 with the length of the answer in *out */
+/* Each of these returns a negative errno, or 0 with the length of the answer in *out */
 
 static int do_version(struct port *p, const uint8_t *msg, uint32_t len, uint8_t *reply,
 		      uint32_t *out)
@@ -220,10 +220,10 @@ static int do_version(struct port *p, const uint8_t *msg, uint32_t len, uint8_t 
 	struct vu_version version;
 
 	if (len < sizeof(version))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&version, msg, sizeof(version));
 	if (version.major != 0)
-		return EINVAL;
+		return -EINVAL;
 	version.minor = 0;
 	memcpy(reply, &version, sizeof(version));
 	memcpy(reply + sizeof(version), capabilities, sizeof(capabilities));
@@ -238,10 +238,10 @@ static int do_dma_map(struct port *p, const uint8_t *msg, uint32_t len)
 	struct vu_dma_map req;
 
 	if (len != sizeof(req) || vu->nr_fds > 1)
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&req, msg, sizeof(req));
 	if (req.flags & ~(VU_DMA_F_READ | VU_DMA_F_WRITE) || !req.flags)
-		return EINVAL;
+		return -EINVAL;
 	return mem_map_add(&p->mem, req.addr, req.size, req.offset,
 			   req.flags & VU_DMA_F_WRITE, vu->nr_fds ? vu->fds[0] : -1);
 }
@@ -252,12 +252,12 @@ static int do_dma_unmap(struct port *p, const uint8_t *msg, uint32_t len,
 	struct vu_dma_unmap req;
 
 	if (len != sizeof(req))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&req, msg, sizeof(req));
 	memcpy(reply, &req, sizeof(req));
 	*out = sizeof(req);
 	if (req.flags & ~VU_UNMAP_ALL)
-		return EINVAL;
+		return -EINVAL;
 	if (!(req.flags & VU_UNMAP_ALL))
 		return mem_map_del(&p->mem, req.addr, req.size);
 	mem_map_del_all(&p->mem);
@@ -285,10 +285,10 @@ static int do_region_info(struct port *p, const uint8_t *msg, uint32_t len,
 	struct vu_region_info info;
 
 	if (len < sizeof(info))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&info, msg, sizeof(info));
 	if (info.index >= VU_NR_REGIONS)
-		return EINVAL;
+		return -EINVAL;
 	info.argsz = sizeof(info);
 	info.cap_offset = 0;
 	info.size = p->ops->region_size(info.index);
@@ -305,10 +305,10 @@ static int do_irq_info(struct port *p, const uint8_t *msg, uint32_t len,
 	struct vu_irq_info info;
 
 	if (len < sizeof(info))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&info, msg, sizeof(info));
 	if (info.index >= VU_NR_IRQS)
-		return EINVAL;
+		return -EINVAL;
 	info.argsz = sizeof(info);
 	info.flags = VU_IRQ_INFO_EVENTFD;
 	info.count = 0;
@@ -339,11 +339,11 @@ static int do_region_read(struct port *p, const uint8_t *msg, uint32_t len,
 	struct vu_region_access req;
 
 	if (len != sizeof(req))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&req, msg, sizeof(req));
 	if (!region_access_ok(p, &req) ||
 	    req.count > VU_MAX_MSG - sizeof(struct vu_header) - sizeof(req))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(reply, &req, sizeof(req));
 	p->ops->region_read(p, req.region, req.offset, reply + sizeof(req), req.count);
 	*out = sizeof(req) + req.count;
@@ -356,10 +356,10 @@ static int do_region_write(struct port *p, const uint8_t *msg, uint32_t len,
 	struct vu_region_access req;
 
 	if (len < sizeof(req))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(&req, msg, sizeof(req));
 	if (!region_access_ok(p, &req) || req.count != len - sizeof(req))
-		return EINVAL;
+		return -EINVAL;
 	memcpy(reply, &req, sizeof(req));
 	*out = sizeof(req);
 	p->ops->region_write(p, req.region, req.offset, msg + sizeof(req), req.count);
@@ -394,7 +394,7 @@ static int execute(struct port *p, const struct vu_header *h, const uint8_t *msg
 		p->ops->reset(p);
 		return 0;
 	}
-	return ENOTSUP;
+	return -ENOTSUP;
 }
 
 /* ------------------------------ request and reply ------------------------------ */
@@ -408,7 +408,7 @@ static void execute_msg(struct port *p)
 
 	memcpy(&h, vu->msg, sizeof(h));
 	r = (struct vu_header){ .id = h.id, .command = h.command, .flags = VU_F_REPLY };
-	r.error = execute(p, &h, vu->msg + sizeof(h), vu->reply + sizeof(r), &out);
+	r.error = -execute(p, &h, vu->msg + sizeof(h), vu->reply + sizeof(r), &out);
 	if (r.error) {
 		r.flags |= VU_F_ERROR;
 		out = 0;
@@ -478,12 +478,12 @@ static bool finish(struct port *p)
 			return fail(p, "cannot receive");
 		atomic_store(&vu->phase, VU_CONSUMED);
 		fault_point(FAULT_CONSUMED);
-		/* fall through */
+		__attribute__((fallthrough));
 	case VU_CONSUMED:
 		execute_msg(p);
 		atomic_store(&vu->phase, VU_EXECUTED);
 		fault_point(FAULT_EXECUTED);
-		/* fall through */
+		__attribute__((fallthrough));
 	case VU_EXECUTED:
 		close_fds(vu);
 		if (vu->reply_len) {
@@ -493,7 +493,7 @@ static bool finish(struct port *p)
 			atomic_store(&vu->phase, VU_QUEUED);
 			fault_point(FAULT_REPLY_QUEUED);
 		}
-		/* fall through */
+		__attribute__((fallthrough));
 	case VU_QUEUED:
 		if (atomic_load(&vu->phase) == VU_QUEUED && !send_reply(p))
 			return fail(p, "cannot answer");
@@ -631,10 +631,12 @@ void vu_restart(struct port *p)
 	struct vu_state *vu = &p->st->vu;
 	int zero = 0;
 
-	if (atomic_load(&vu->closing) || atomic_load(&p->st->poison)) {
-		p->failed = "killed workers";
+	if (atomic_load(&p->st->poison))
+		p->failed = "kills workers";
+	else if (atomic_load(&vu->closing))
+		p->failed = "disconnected";
+	if (p->failed)
 		return;
-	}
 	if (atomic_load(&vu->phase) == VU_IDLE) {
 		vu->nr_fds = 0;
 		if (setsockopt(atomic_load(&vu->fd), SOL_SOCKET, SO_PEEK_OFF, &zero,

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../fault.h"
@@ -219,6 +220,32 @@ static pid_t worker_pid(void)
 	return atoi(text);
 }
 
+/* From the death of a worker to the answer of the next one */
+static void restart_time(void)
+{
+	long us, max = 0, sum = 0;
+	struct timespec t[2];
+	int i;
+
+	daemon_start(2, NULL);
+	g_open(&a, 0);
+	for (i = 0; i < 20; i++) {
+		CHECK(worker_pid() > 0);
+		clock_gettime(CLOCK_MONOTONIC, &t[0]);
+		kill(worker_pid(), SIGKILL);
+		CHECK_EQ(g_query(&a, a.gid), 0);
+		clock_gettime(CLOCK_MONOTONIC, &t[1]);
+		us = (t[1].tv_sec - t[0].tv_sec) * 1000000 +
+		     (t[1].tv_nsec - t[0].tv_nsec) / 1000;
+		sum += us;
+		max = us > max ? us : max;
+	}
+	printf("# on average %ld us, at most %ld us\n", sum / 20, max);
+	CHECK(sum / 20 < 200000);
+	g_close(&a);
+	daemon_stop();
+}
+
 static void killer(void)
 {
 	pid_t pid;
@@ -264,6 +291,7 @@ static void killed_at_random(void)
 static const struct tap_test tests[] = {
 	{ "every_point", every_point },
 	{ "poison", poison },
+	{ "restart_time", restart_time },
 	{ "killed_at_random", killed_at_random },
 };
 

@@ -8,13 +8,13 @@
  * When a move is not given back in time, the device has failed: the queue, with
  * the memory that the device may still read, is left alone until the reset.
  */
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 #include <linux/virtio.h>
 #include <kunit/visibility.h>
 
@@ -25,8 +25,8 @@ EXPORT_SYMBOL_IF_KUNIT(vdibs_move_timeout);
 module_param_named(move_timeout, vdibs_move_timeout, uint, 0644);
 MODULE_PARM_DESC(move_timeout, "time in ms after which a move has failed");
 
-/* Looks at the used ring between two looks at the clock, which can be slow */
-#define VDIBS_SPINS		1024
+/* How often the used ring is looked at without a pause, at first */
+#define VDIBS_SPINS		4096
 
 #define VDIBS_MOVE_STATUSES	(VDIBS_MAY_ALL | VDIBS_MAY(NOENT) | \
 				 VDIBS_MAY(PERM) | VDIBS_MAY(RANGE))
@@ -110,24 +110,25 @@ static u32 vdibs_put_move(struct vdibs_move *move, struct virtio_dibs_move *req,
 /*
  * The queue belongs to the caller, who has made one request available. What
  * comes back is that one: the ring knows of no other.
+ *
+ * Time is what was spent in udelay(): where interrupts are disabled, a clock may
+ * stand still.
  */
 static bool vdibs_wait(struct vdibs_moveq *q, u32 *len)
 {
-	unsigned int spins = 0;
-	u64 end = 0, now;
+	u64 left = vdibs_move_timeout * (u64)USEC_PER_MSEC;
+	unsigned int spins = VDIBS_SPINS;
 
 	while (!virtqueue_get_buf(q->vq, len)) {
-		if (virtqueue_is_broken(q->vq))
+		if (virtqueue_is_broken(q->vq) || !left)
 			return false;
-		cpu_relax();
-		if (++spins % VDIBS_SPINS)
-			continue;
-		/* the one clock that does not wait for a stopped CPU */
-		now = ktime_get_mono_fast_ns();
-		if (!end)
-			end = now + vdibs_move_timeout * (u64)NSEC_PER_MSEC;
-		else if (now > end)
-			return false;
+		if (spins) {
+			spins--;
+			cpu_relax();
+		} else {
+			left--;
+			udelay(1);
+		}
 	}
 	return true;
 }
@@ -152,6 +153,8 @@ static int vdibs_exec(struct vdibs_moveq *q, u32 req_len, u32 data_len,
 
 	head->resp.status = cpu_to_le32(VIRTIO_DIBS_S_IO);
 	*why = "move queue broken";
+	/* an answer to nothing would be taken for that to this move */
+	virtqueue_get_buf(q->vq, &len);
 	if (virtqueue_add_sgs(q->vq, sgs, n, 1, q, GFP_ATOMIC) ||
 	    !virtqueue_kick(q->vq))
 		return -EIO;

@@ -125,8 +125,11 @@ int vdibs_ctrl(struct vdibs *vd, const void *req, size_t len, u32 allowed,
 	if (vdibs_failed(vd))
 		goto out;
 	why = vdibs_ctrl_exec(vd, req, len);
-	if (why)
+	if (why) {
+		/* who comes next must not touch what the device still has */
+		vdibs_fail_quietly(vd, why);
 		goto out;
+	}
 	slot = vd->ctrl.mem;
 	rc = vdibs_errno(le32_to_cpu(READ_ONCE(slot->resp.status)), allowed);
 	if (token)

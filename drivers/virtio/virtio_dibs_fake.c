@@ -542,11 +542,24 @@ static void fake_set_status(struct virtio_device *vdev, u8 status)
 		fake_step(fake, FAKE_DRIVER_OK);
 }
 
+static void fake_count_waiting(struct fake *fake)
+{
+	struct fake_vq *q;
+	u16 n;
+
+	for (q = &fake->vqs[VIRTIO_DIBS_VQ_MOVE];
+	     q < fake->vqs + fake->nvqs; q++) {
+		n = virtio16_to_cpu(&fake->vdev, q->vring.avail->idx) - q->avail;
+		fake->waiting = max(n, fake->waiting);
+	}
+}
+
 static void fake_reset(struct virtio_device *vdev)
 {
 	struct fake *fake = to_fake(vdev);
 	unsigned long flags;
 
+	fake_count_waiting(fake);
 	if (fake->late)
 		fake_answer(fake);
 	raw_spin_lock_irqsave(&fake->lock, flags);

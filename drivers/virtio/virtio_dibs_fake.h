@@ -121,6 +121,7 @@ struct fake_moved {
  * @last_ctrl: the last request
  * @moves: number of moves
  * @resets: number of resets
+ * @waiting: most requests that a queue for moves has had when it was reset
  *
  * @ctrl_status: answer to requests instead of the right one, -1 for none
  * @ctrl_len: length of an answer
@@ -165,6 +166,7 @@ struct fake {
 	u8 last_ctrl[128];
 	unsigned int moves;
 	unsigned int resets;
+	u16 waiting;
 
 	int ctrl_status;
 	u32 ctrl_len;

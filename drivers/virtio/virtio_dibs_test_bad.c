@@ -470,6 +470,52 @@ static void test_move_silent(struct kunit *test)
 	expect_works(test, fake, 2);
 }
 
+struct silent_move {
+	struct dibs_dev *dibs;
+	u64 token;
+	struct completion *go;
+};
+
+static int silent_mover(void *data)
+{
+	struct silent_move *m = data;
+	int rc;
+
+	wait_for_completion(m->go);
+	rc = dibs_move_data(m->dibs, m->token, 0, true, 0, "x", 1);
+	while (!kthread_should_stop())
+		usleep_range(100, 1000);
+	return rc;
+}
+
+/* D-9: those who wait for the queue do not use what the device still has */
+static void test_move_silent_many(struct kunit *test)
+{
+	struct fake *fake = fake_start(test);
+	DECLARE_COMPLETION_ONSTACK(go);
+	struct silent_move m = { .dibs = fake_dibs(test, fake), .go = &go };
+	struct task_struct *tasks[4];
+	struct dibs_dmb dmb;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, m.dibs, &dmb, SZ_4K));
+	m.token = dmb.dmb_tok;
+	vdibs_move_timeout = 50;
+	fake->move_silent = true;
+	for (i = 0; i < ARRAY_SIZE(tasks); i++) {
+		tasks[i] = kthread_run(silent_mover, &m, "vdibs-silent%u", i);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tasks[i]);
+	}
+	complete_all(&go);
+	FAKE_EXPECT(test, fake_client.deleted == 1);
+	fake->move_silent = false;
+	for (i = 0; i < ARRAY_SIZE(tasks); i++)
+		KUNIT_EXPECT_NE(test, 0, kthread_stop(tasks[i]));
+	vdibs_move_timeout = 5000;
+	expect_works(test, fake, 2);
+	KUNIT_EXPECT_EQ(test, 1, fake->waiting);
+}
+
 /* In a panic nothing is queued; the watch sees it when there is time again */
 static void test_atomic_silent(struct kunit *test)
 {
@@ -761,6 +807,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE(test_ctrl_silent),
 	KUNIT_CASE(test_remove_silent),
 	KUNIT_CASE(test_move_silent),
+	KUNIT_CASE(test_move_silent_many),
 	KUNIT_CASE(test_atomic_silent),
 	KUNIT_CASE_SLOW(test_gone),
 	KUNIT_CASE_SLOW(test_backoff),

@@ -179,6 +179,11 @@ static inline void vdibs_sg_set(struct scatterlist *sg, dma_addr_t dma,
 	sg->length = len;
 }
 
+/* ------------------------ virtio_dibs_config.c --------------------------- */
+
+int vdibs_validate(struct virtio_device *vdev);
+int vdibs_config_get(struct vdibs *vd);
+
 /* ------------------------- virtio_dibs_ctrl.c ---------------------------- */
 
 extern unsigned int vdibs_ctrl_timeout;

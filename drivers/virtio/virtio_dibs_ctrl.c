@@ -35,7 +35,8 @@ void vdibs_ctrl_callback(struct virtqueue *vq)
 
 	spin_lock_irqsave(&vd->ctrl_lock, flags);
 	if (vd->ctrl_vq) {
-		if (virtqueue_get_buf(vq, &len)) {
+		/* more than one answer breaks the queue */
+		while (virtqueue_get_buf(vq, &len)) {
 			vd->ctrl_len = len;
 			vd->ctrl_done = true;
 			wake_up(&vd->ctrl_wait);
@@ -51,6 +52,7 @@ static int vdibs_ctrl_submit(struct vdibs *vd, const void *req, size_t len)
 {
 	struct vdibs_ctrl_slot *slot = vd->ctrl.mem;
 	struct scatterlist out, in, *sgs[] = { &out, &in };
+	unsigned int unused;
 	int rc = -EIO;
 
 	memcpy(slot->req, req, len);
@@ -61,8 +63,11 @@ static int vdibs_ctrl_submit(struct vdibs *vd, const void *req, size_t len)
 
 	spin_lock_irq(&vd->ctrl_lock);
 	vd->ctrl_done = false;
-	if (vd->ctrl_vq)
+	if (vd->ctrl_vq) {
+		/* an answer to nothing would be taken for that to this one */
+		virtqueue_get_buf(vd->ctrl_vq, &unused);
 		rc = virtqueue_add_sgs(vd->ctrl_vq, sgs, 1, 1, vd, GFP_ATOMIC);
+	}
 	if (!rc && !virtqueue_kick(vd->ctrl_vq))
 		rc = -EIO;
 	spin_unlock_irq(&vd->ctrl_lock);
@@ -120,8 +125,11 @@ int vdibs_ctrl(struct vdibs *vd, const void *req, size_t len, u32 allowed,
 	if (vdibs_failed(vd))
 		goto out;
 	why = vdibs_ctrl_exec(vd, req, len);
-	if (why)
+	if (why) {
+		/* who comes next must not touch what the device still has */
+		vdibs_fail_quietly(vd, why);
 		goto out;
+	}
 	slot = vd->ctrl.mem;
 	rc = vdibs_errno(le32_to_cpu(READ_ONCE(slot->resp.status)), allowed);
 	if (token)

@@ -8,13 +8,13 @@
  * When a move is not given back in time, the device has failed: the queue, with
  * the memory that the device may still read, is left alone until the reset.
  */
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 #include <linux/virtio.h>
 #include <kunit/visibility.h>
 
@@ -25,8 +25,8 @@ EXPORT_SYMBOL_IF_KUNIT(vdibs_move_timeout);
 module_param_named(move_timeout, vdibs_move_timeout, uint, 0644);
 MODULE_PARM_DESC(move_timeout, "time in ms after which a move has failed");
 
-/* Looks at the used ring between two looks at the clock, which can be slow */
-#define VDIBS_SPINS		1024
+/* How often the used ring is looked at without a pause, at first */
+#define VDIBS_SPINS		4096
 
 #define VDIBS_MOVE_STATUSES	(VDIBS_MAY_ALL | VDIBS_MAY(NOENT) | \
 				 VDIBS_MAY(PERM) | VDIBS_MAY(RANGE))
@@ -55,6 +55,7 @@ static_assert(VIRTIO_DIBS_MAX_SIGNALS == DIBS_MAX_SIGNALS);
  * @nsegs: their number
  * @done: bytes of the first of them that are done
  * @left: bytes that are left
+ * @usecs: time that is left
  */
 struct vdibs_move {
 	u64 token;
@@ -64,6 +65,7 @@ struct vdibs_move {
 	unsigned int nsegs;
 	u32 done;
 	u64 left;
+	u64 usecs;
 };
 
 /* Put the next piece of a segment into the request. Return: its length */
@@ -86,20 +88,24 @@ static u32 vdibs_put_seg(struct vdibs_move *move,
 	return len;
 }
 
-/* Fill the request with as much as it can take. Return: bytes of data */
+/*
+ * Fill the request with as much as it can take, @nsegs segments. Nothing of it
+ * is read again, as the device could have changed it. Return: bytes of data
+ */
 static u32 vdibs_put_move(struct vdibs_move *move, struct virtio_dibs_move *req,
-			  void *data, u32 room)
+			  unsigned int *nsegs, void *data, u32 room)
 {
-	unsigned int nsegs = 0;
+	unsigned int n = 0;
 	u32 len = 0;
 
 	do {
-		len += vdibs_put_seg(move, &req->segs[nsegs++], data + len,
+		len += vdibs_put_seg(move, &req->segs[n++], data + len,
 				     room - len);
 	} while (move->nsegs && len < room);
+	*nsegs = n;
 	req->token = cpu_to_le64(move->token);
 	req->signal = cpu_to_le16(move->signal);
-	req->nsegs = cpu_to_le16(nsegs);
+	req->nsegs = cpu_to_le16(n);
 	req->reserved = 0;
 	req->flags = 0;
 	if (move->sf && !move->nsegs)
@@ -110,31 +116,31 @@ static u32 vdibs_put_move(struct vdibs_move *move, struct virtio_dibs_move *req,
 /*
  * The queue belongs to the caller, who has made one request available. What
  * comes back is that one: the ring knows of no other.
+ *
+ * Time is what was spent in udelay(): where interrupts are disabled, a clock may
+ * stand still.
  */
-static bool vdibs_wait(struct vdibs_moveq *q, u32 *len)
+static bool vdibs_wait(struct vdibs_moveq *q, u64 *usecs, u32 *len)
 {
-	unsigned int spins = 0;
-	u64 end = 0, now;
+	unsigned int spins = VDIBS_SPINS;
 
 	while (!virtqueue_get_buf(q->vq, len)) {
-		if (virtqueue_is_broken(q->vq))
+		if (virtqueue_is_broken(q->vq) || !*usecs)
 			return false;
-		cpu_relax();
-		if (++spins % VDIBS_SPINS)
-			continue;
-		/* the one clock that does not wait for a stopped CPU */
-		now = ktime_get_mono_fast_ns();
-		if (!end)
-			end = now + vdibs_move_timeout * (u64)NSEC_PER_MSEC;
-		else if (now > end)
-			return false;
+		if (spins) {
+			spins--;
+			cpu_relax();
+		} else {
+			--*usecs;
+			udelay(1);
+		}
 	}
 	return true;
 }
 
 /* @data_len: bytes in the area for data; what is in the head is in @req_len */
-static int vdibs_exec(struct vdibs_moveq *q, u32 req_len, u32 data_len,
-		      const char **why)
+static int vdibs_exec(struct vdibs_moveq *q, u64 *usecs, u32 req_len,
+		      u32 data_len, const char **why)
 {
 	struct vdibs_move_head *head = q->head.mem;
 	struct scatterlist req, data, resp, *sgs[3];
@@ -152,11 +158,13 @@ static int vdibs_exec(struct vdibs_moveq *q, u32 req_len, u32 data_len,
 
 	head->resp.status = cpu_to_le32(VIRTIO_DIBS_S_IO);
 	*why = "move queue broken";
+	/* an answer to nothing would be taken for that to this move */
+	virtqueue_get_buf(q->vq, &len);
 	if (virtqueue_add_sgs(q->vq, sgs, n, 1, q, GFP_ATOMIC) ||
 	    !virtqueue_kick(q->vq))
 		return -EIO;
 	*why = "move not answered";
-	if (!vdibs_wait(q, &len))
+	if (!vdibs_wait(q, usecs, &len))
 		return -EIO;
 	*why = "bad answer to a move";
 	if (len != sizeof(head->resp))
@@ -170,40 +178,51 @@ static int vdibs_exec_small(struct vdibs_moveq *q, struct vdibs_move *move,
 			    const char **why)
 {
 	struct vdibs_move_head *head = q->head.mem;
-	u32 req_len = struct_size(&head->req, segs, move->nsegs);
+	unsigned int nsegs = move->nsegs;
+	u32 len = struct_size(&head->req, segs, nsegs);
 
-	req_len += vdibs_put_move(move, &head->req, (void *)&head->req + req_len,
-				  VDIBS_INLINE);
-	return vdibs_exec(q, req_len, 0, why);
+	len += vdibs_put_move(move, &head->req, &nsegs,
+			      (void *)&head->req + len, VDIBS_INLINE);
+	return vdibs_exec(q, &move->usecs, len, 0, why);
 }
 
 static int vdibs_exec_large(struct vdibs_moveq *q, struct vdibs_move *move,
 			    const char **why)
 {
 	struct vdibs_move_head *head = q->head.mem;
+	unsigned int nsegs;
 	u32 len;
 	int rc;
 
 	do {
-		len = vdibs_put_move(move, &head->req, q->data.mem,
+		len = vdibs_put_move(move, &head->req, &nsegs, q->data.mem,
 				     VDIBS_CHUNK);
-		rc = vdibs_exec(q, struct_size(&head->req, segs,
-					       le16_to_cpu(head->req.nsegs)),
-				len, why);
+		rc = vdibs_exec(q, &move->usecs,
+				struct_size(&head->req, segs, nsegs), len, why);
 	} while (!rc && move->nsegs);
 	return rc;
 }
 
-/* Caller holds the lock of the queue */
+/*
+ * Caller holds the lock of the queue: who gets it next must not touch what the
+ * device has not given back.
+ */
 static int vdibs_move(struct vdibs *vd, struct vdibs_moveq *q,
 		      struct vdibs_move *move, const char **why)
 {
+	int rc;
+
 	*why = NULL;
 	if (vdibs_failed(vd))
 		return -EIO;
+	move->usecs = vdibs_move_timeout * (u64)USEC_PER_MSEC;
 	if (move->left <= VDIBS_INLINE)
-		return vdibs_exec_small(q, move, why);
-	return vdibs_exec_large(q, move, why);
+		rc = vdibs_exec_small(q, move, why);
+	else
+		rc = vdibs_exec_large(q, move, why);
+	if (unlikely(*why))
+		vdibs_fail_quietly(vd, *why);
+	return rc;
 }
 
 /*

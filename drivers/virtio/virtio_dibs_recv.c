@@ -46,6 +46,7 @@ static bool vdibs_recv_one(struct vdibs_inq *q)
 static bool vdibs_recv_some(struct vdibs_inq *q)
 {
 	unsigned int budget = VDIBS_MAX_BUFS;
+
 	do {
 		virtqueue_disable_cb(q->vq);
 		while (budget && vdibs_recv_one(q))
@@ -205,11 +206,13 @@ int vdibs_recv_alloc(struct vdibs_inq *q)
 int vdibs_recv_start(struct vdibs_inq *q, struct virtqueue *vq)
 {
 	unsigned int n = min(virtqueue_get_vring_size(vq), VDIBS_MAX_BUFS);
-	unsigned int i;
+	unsigned int i, unused;
 	int rc = 0;
 
 	spin_lock_irq(&q->lock);
 	q->vq = vq;
+	/* what the device may have put there before breaks the queue (D-7) */
+	virtqueue_get_buf(vq, &unused);
 	for (i = 0; i < n && !rc; i++)
 		rc = vdibs_recv_add(q, q->area.mem + i * q->size);
 	if (!rc && !virtqueue_kick(vq))

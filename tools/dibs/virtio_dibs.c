@@ -20,7 +20,7 @@
 
 /* What is done for one queue before it is the turn of others */
 #define BUDGET_REQUESTS	64
-#define BUDGET_BYTES	(1u << 20)
+#define BUDGET_BYTES	(256u << 10)
 
 /* Segments up to this length are written in whole words (V-20) */
 #define SMALL_SEG	64

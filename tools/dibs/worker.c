@@ -24,7 +24,7 @@
 #include "state.h"
 
 /* Messages of one port before it is the turn of others */
-#define BUDGET_MESSAGES	32
+#define BUDGET_MESSAGES	8
 
 
 /**

@@ -28,5 +28,6 @@ run fabric_test plain
 run hostile_test asan
 run hostile_test plain
 run fault_test fault
+run scale_test plain
 echo "$pass passed, $fail failed"
 [ "$fail" -eq 0 ]

@@ -204,22 +204,6 @@ static void poison(void)
 	daemon_stop();
 }
 
-/* The daemon's child */
-static pid_t worker_pid(void)
-{
-	char path[64], text[32] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", daemon_pid(),
-		 daemon_pid());
-	f = fopen(path, "r");
-	if (f && !fgets(text, sizeof(text), f))
-		*text = '\0';
-	if (f)
-		fclose(f);
-	return atoi(text);
-}
-
 /* From the death of a worker to the answer of the next one */
 static void restart_time(void)
 {
@@ -230,9 +214,9 @@ static void restart_time(void)
 	daemon_start(2, NULL);
 	g_open(&a, 0);
 	for (i = 0; i < 20; i++) {
-		CHECK(worker_pid() > 0);
+		CHECK(daemon_worker() > 0);
 		clock_gettime(CLOCK_MONOTONIC, &t[0]);
-		kill(worker_pid(), SIGKILL);
+		kill(daemon_worker(), SIGKILL);
 		CHECK_EQ(g_query(&a, a.gid), 0);
 		clock_gettime(CLOCK_MONOTONIC, &t[1]);
 		us = (t[1].tv_sec - t[0].tv_sec) * 1000000 +
@@ -254,7 +238,7 @@ static void killer(void)
 	srand(1);
 	for (i = 0; i < 100; i++) {
 		usleep(20000 + rand() % 20000);
-		pid = worker_pid();
+		pid = daemon_worker();
 		if (pid > 0)
 			kill(pid, SIGKILL);
 	}

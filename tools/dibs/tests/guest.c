@@ -41,11 +41,6 @@ static long now_ms(void)
 static char dir[64];
 static pid_t pid;
 
-pid_t daemon_pid(void)
-{
-	return pid;
-}
-
 const char *port_path(int nr)
 {
 	static char path[2][108];
@@ -123,6 +118,21 @@ void daemon_stop(void)
 		die(command);
 }
 
+/* The daemon's child */
+pid_t daemon_worker(void)
+{
+	char path[64], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "r");
+	if (f && !fgets(text, sizeof(text), f))
+		*text = '\0';
+	if (f)
+		fclose(f);
+	return atoi(text);
+}
+
 /* How many descriptors the daemon has */
 int daemon_fds(void)
 {
@@ -136,7 +146,7 @@ int daemon_fds(void)
 	return n;
 }
 
-char *daemon_status(void)
+char *daemon_command(const char *line)
 {
 	static const size_t room = 1 << 20;
 	char path[128], *text = calloc(1, room);
@@ -147,7 +157,7 @@ char *daemon_status(void)
 	snprintf(path, sizeof(path), "%s/control", dir);
 	do {
 		fd = connect_to(path);
-		if (write(fd, "status\n", 7) != 7)
+		if (write(fd, line, strlen(line)) < 0)
 			die(path);
 		while ((n = read(fd, text + have, room - 1 - have)) > 0)
 			have += n;
@@ -155,6 +165,11 @@ char *daemon_status(void)
 		/* a worker that died in between has forgotten who asked */
 	} while (!have);
 	return text;
+}
+
+char *daemon_status(void)
+{
+	return daemon_command("status\n");
 }
 
 /* The nth number of this name in the status */
@@ -303,6 +318,11 @@ uint64_t g_iova(uint32_t at)
 
 void g_connect(struct guest *g, int port)
 {
+	g_connect_path(g, port_path(port));
+}
+
+void g_connect_path(struct guest *g, const char *path)
+{
 	int i;
 
 	memset(g, 0, sizeof(*g));
@@ -312,7 +332,7 @@ void g_connect(struct guest *g, int port)
 	g->mem = mmap(NULL, G_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
 	for (i = 0; i < G_VECTORS; i++)
 		g->irq[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	g->fd = connect_to(port_path(port));
+	g->fd = connect_to(path);
 }
 
 void g_close(struct guest *g)
@@ -399,6 +419,12 @@ void g_start(struct guest *g)
 void g_open(struct guest *g, int port)
 {
 	g_connect(g, port);
+	g_begin(g);
+}
+
+/* What there is between the connection and DRIVER_OK, and that */
+void g_begin(struct guest *g)
+{
 	if (g_version(g) || g_map(g, G_IOVA, G_MEM, 0, 3, g->memfd) ||
 	    g_set_irqs(g, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 0, G_VECTORS,
 		       g->irq, G_VECTORS))

@@ -75,14 +75,16 @@ struct g_piece {
 /* The daemon */
 void daemon_start(int nr_ports, const char *fault);
 void daemon_stop(void);
-pid_t daemon_pid(void);
+pid_t daemon_worker(void);
 int daemon_fds(void);
+char *daemon_command(const char *line);
 char *daemon_status(void);
 long status_number(const char *name, int nth);
 const char *port_path(int nr);
 
 /* Messages; these return the error of the reply, or -1 if the connection is gone */
 void g_connect(struct guest *g, int port);
+void g_connect_path(struct guest *g, const char *path);
 void g_close(struct guest *g);
 bool g_send(struct guest *g, const void *msg, uint32_t len, const int *fds, int nr_fds);
 int g_call(struct guest *g, uint16_t cmd, const void *body, uint32_t len,
@@ -102,6 +104,7 @@ bool g_gone(struct guest *g);
 void g_setup(struct guest *g);
 void g_start(struct guest *g);
 void g_open(struct guest *g, int port);
+void g_begin(struct guest *g);
 void g_reset(struct guest *g);
 uint8_t g_status(struct guest *g);
 uint64_t g_iova(uint32_t at);

@@ -6,11 +6,11 @@
  */
 #include <endian.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_dibs.h>
 #include <linux/virtio_ring.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include "../../include/uapi/linux/virtio_dibs.h"
 #include "fault.h"
 #include "port.h"
 #include "virtio_dibs.h"

@@ -6,12 +6,12 @@
 #ifndef DIBS_TESTS_GUEST_H
 #define DIBS_TESTS_GUEST_H
 
-#include <linux/virtio_dibs.h>
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../../../include/uapi/linux/virtio_dibs.h"
 #include "../vu_msg.h"
 
 #define G_IOVA		0x40000000ull

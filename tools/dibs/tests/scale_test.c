@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * As many ports and DMBs as there can be, and ports that are added at run time
+ * As many ports and DMBs as there can be, ports that are added at run time, and
+ * the sandbox: what is about the daemon as it is delivered
  */
 #include <signal.h>
 #include <time.h>
@@ -136,7 +137,37 @@ static void ports_added(void)
 	daemon_stop();
 }
 
+/* A worker has no capabilities, no new privileges, a filter, and sees no files */
+static void sandboxed(void)
+{
+	static const char *const lines[] = {
+		"CapEff:\t0000000000000000\n", "CapPrm:\t0000000000000000\n",
+		"NoNewPrivs:\t1\n", "Seccomp:\t2\n",
+	};
+	char path[64], text[4096] = "", root[64] = "";
+	uint32_t i;
+	FILE *f;
+
+	daemon_start(1, NULL);
+	g_open(&g[0], 0);
+	snprintf(path, sizeof(path), "/proc/%d/status", daemon_worker());
+	f = fopen(path, "r");
+	CHECK(f && fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		printf("# %s", lines[i]);
+		CHECK(strstr(text, lines[i]));
+	}
+	snprintf(path, sizeof(path), "/proc/%d/root", daemon_worker());
+	if (readlink(path, root, sizeof(root) - 1) > 0)
+		printf("# root: %s\n", root);
+	CHECK(strcmp(root, "/"));
+	g_close(&g[0]);
+	daemon_stop();
+}
+
 static const struct tap_test tests[] = {
+	{ "sandboxed", sandboxed },
 	{ "many_ports", many_ports },
 	{ "many_dmbs", many_dmbs },
 	{ "ports_added", ports_added },

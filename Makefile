@@ -33,6 +33,13 @@ selftest: ## the kselftests in guests
 	@scripts/kernel.sh $(VARIANT)
 	@scripts/selftest.sh $(VARIANT)
 
+fabric: ## the fabric daemon and its own tests
+	@scripts/fabric.sh
+
+pair: ## tests of two guests on one fabric
+	@scripts/kernel.sh $(VARIANT)
+	@scripts/pair-test.sh $(VARIANT)
+
 lint: ## checkpatch, sparse, W=1, coccicheck, kernel-doc, shellcheck
 	@scripts/lint.sh
 
@@ -58,5 +65,5 @@ series-check: ## builds each of them, dibs built in, as modules and off
 clean: ## remove what was built, downloads included
 	@scripts/clean.sh
 
-.PHONY: help demo check check-long bench kunit selftest lint tree refresh build \
+.PHONY: help demo check check-long bench kunit selftest fabric pair lint tree refresh build \
 	shell series series-check clean

@@ -28,6 +28,8 @@ if [ "$MODE" = check ]; then
 		"kernel s390:kernel.sh s390"
 		"lint:lint.sh &"
 		"kunit:kunit.sh x86 x86-debug s390"
+		"fabric:fabric.sh"
+		"pair x86:pair-test.sh x86"
 		"selftest x86:selftest.sh x86"
 		"selftest x86-debug:selftest.sh x86-debug"
 	)
@@ -38,6 +40,8 @@ else
 		"kernel x86-kcsan:kernel.sh x86-kcsan"
 		"kernel x86-debug:kernel.sh x86-debug"
 		"kunit x86-kcsan:kunit.sh x86-kcsan"
+		"fabric:fabric.sh"
+		"pair x86:pair-test.sh x86"
 		"selftest x86-kcsan:selftest.sh x86-kcsan"
 		"selftest x86-debug:selftest.sh --long x86-debug"
 		"series:series.sh check"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # guest.sh [-t SECONDS] [-c CPUS] [-m MIB] [-d DIR]... [-a ARGS] [-n NAME] [-i] [-s]
-#	VARIANT [COMMAND...]
+#	[-f SOCKET] [-x QEMU-ARGS] VARIANT [COMMAND...]
 #
 # Boots a guest with the kernel of VARIANT, runs COMMAND in it (several words, or
 # one with shell syntax), shows its output as it comes and returns its status.
@@ -13,6 +13,8 @@
 #  -a ARGS     more kernel arguments
 #  -n NAME     name of the log in build/log (default: VARIANT)
 #  -i          count instructions: 1 CPU, its clock goes on 1 ns per instruction
+#  -f SOCKET   a device on a fabric, whose daemon listens there (below build/ or /tmp)
+#  -x ARGS     more arguments for QEMU
 #  -s          a shell on this terminal instead of COMMAND, no time limit
 #
 # ACCEL=kvm|tcg chooses the accelerator; unset, KVM is used if a guest boots with it.
@@ -25,7 +27,8 @@
 . "$(dirname "$0")/lib.sh"
 
 LIMIT=300 CPUS=2 MEM=1024 DIRS=() ARGS='' NAME='' ICOUNT='' SHELL_MODE=''
-while getopts t:c:m:d:a:n:is opt; do
+FABRIC='' EXTRA=''
+while getopts t:c:m:d:a:n:f:x:is opt; do
 	case $opt in
 	t) LIMIT=$OPTARG ;;
 	c) CPUS=$OPTARG ;;
@@ -33,6 +36,8 @@ while getopts t:c:m:d:a:n:is opt; do
 	d) DIRS+=("$OPTARG") ;;
 	a) ARGS=$OPTARG ;;
 	n) NAME=$OPTARG ;;
+	f) FABRIC=$OPTARG ;;
+	x) EXTRA=$OPTARG ;;
 	i) ICOUNT=y ;;
 	s) SHELL_MODE=y ;;
 	*) exit 2 ;;
@@ -148,7 +153,18 @@ fi
 cpu=max
 # rep movsb, which TCG does bytewise, would be what the guest spends its time with
 [ "$ACCEL" != tcg ] || [ "$ARCH" != amd64 ] || cpu=max,-erms,-fsrm
-qemu=("$QEMU" -cpu "$cpu" -m "$MEM" -nodefaults -no-user-config -display none -no-reboot
+qemu=()
+MEMORY=(-m "$MEM")
+if [ -n "$FABRIC" ]; then
+	# The daemon copies between the memories of guests, which it gets as files.
+	qemu+=("$("$TOP/scripts/qemu.sh")")
+	# a port that is quiet for a minute is what a restarted daemon may be
+	MEMORY+=(-object "memory-backend-memfd,id=ram,size=${MEM}M,share=on"
+		-machine memory-backend=ram -device
+		'{"driver":"vfio-user-pci","x-msg-timeout":60000,"socket":{"type":"unix","path":"'"$FABRIC"'"}}')
+fi
+# shellcheck disable=SC2206 # several arguments
+qemu+=("$QEMU" $EXTRA "${MEMORY[@]}" -cpu "$cpu" -nodefaults -no-user-config -display none -no-reboot
 	-monitor none -serial "file:$LOG"
 	"${DRIVES[@]}" -device virtio-rng -device virtio-serial -kernel "$KERNEL")
 if [ -n "$ICOUNT" ]; then

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kunit.sh [VARIANT...]: runs the KUnit suites in guests (default: x86 and s390)
-# and prints every test.  The suites of the core and the loopback run everywhere,
-# that of the ISM driver on s390.
+# and prints every test.  The suites of the core, the loopback and the virtio
+# driver run everywhere, that of the ISM driver on s390.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -42,7 +42,8 @@ need_pkgs gawk
 mkdir -p "$B/results"
 pass=0 fail=0 skip=0
 for variant; do
-	modules=(dibs_test dibs_loopback_test) suites=(dibs dibs_loopback)
+	modules=(dibs_test dibs_loopback_test virtio_dibs_test)
+	suites=(dibs dibs_loopback virtio_dibs virtio_dibs_bad)
 	case $variant in
 	s390*) modules+=(ism_test) suites+=(ism) ;;
 	esac

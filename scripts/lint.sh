@@ -7,7 +7,7 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-DIRS=(net/dibs net/smc samples/dibs drivers/s390/net)
+DIRS=(net/dibs net/smc samples/dibs drivers/s390/net drivers/virtio)
 OUT=$B/log/lint
 pass=0 fail=0
 

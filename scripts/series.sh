@@ -37,7 +37,8 @@ write_mails() {
 # configure MODE: everything of ours on (y), as modules (m), or off (n)
 configure() {
 	local o mode=$1
-	for o in DIBS DIBS_LO DIBS_KUNIT_TEST SMC SMC_DIAG ISM ISM_KUNIT_TEST SAMPLE_DIBS; do
+	for o in DIBS DIBS_LO DIBS_KUNIT_TEST SMC SMC_DIAG ISM ISM_KUNIT_TEST \
+		VIRTIO_DIBS VIRTIO_DIBS_KUNIT_TEST SAMPLE_DIBS; do
 		case $o in
 		# a sample is a module or nothing
 		SAMPLE_DIBS) set_option "$o" "$([ "$mode" = n ] && echo n || echo m)" ;;
@@ -72,7 +73,7 @@ set_option() {
 compile() {
 	local dirs=() d
 	quietly "$1" kmake prepare modules_prepare
-	for d in net/dibs net/smc samples/dibs drivers/s390/net; do
+	for d in net/dibs net/smc samples/dibs drivers/s390/net drivers/virtio; do
 		[ -e "$KTREE/$d/Makefile" ] || continue
 		[ "$d" != drivers/s390/net ] || [ "$KARCH" = s390 ] || continue
 		[ "$d" = net/smc ] || [ "$d" = drivers/s390/net ] ||

@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# fabric.sh: builds the fabric daemon and runs its own tests, which need no guest
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need_pkgs gcc make libseccomp-dev libjansson-dev
+make -C "$TOP/tools/dibs" OUT="$B/dibs" check

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * dibs-fabric: the holder
+ *
+ * It has the sockets, the descriptors and the state, looks into none of them, and
+ * sees to it that there is a worker. Worker and holder share one table of
+ * descriptors, so whatever a worker has received is there for the next one.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "sandbox.h"
+#include "state.h"
+#include "uuid.h"
+
+/* A worker that is at one and the same request for so long is stuck */
+#define STUCK_SECONDS	10
+
+/* Workers that may die in a row before they have begun to serve */
+#define MAX_EARLY_DEATHS 20
+
+static pid_t start_worker(struct state *st)
+{
+	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+	pid_t pid = syscall(SYS_clone3, &args, sizeof(args));
+	sigset_t none;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	_exit(worker_run(st) ? 1 : 0);
+}
+
+/*
+ * A port whose request was being served by two workers when they died is not served
+ * any more. The next worker closes it.
+ */
+static void blame(struct state *st, int how)
+{
+	uint64_t serving = atomic_exchange(&st->serving, 0);
+	struct port_state *port;
+
+	atomic_fetch_add(&st->restarts, 1);
+	if (!serving) {
+		log_event("worker: died (%d), starting another", how);
+		return;
+	}
+	port = &st->ports[(serving >> 48) - 1];
+	log_event("worker: died (%d) serving port %s, starting another", how, port->name);
+	if (atomic_load(&port->died_at) == serving)
+		atomic_store(&port->poison, 1);
+	atomic_store(&port->died_at, serving);
+}
+
+int state_add_port(struct state *st, const char *name, const char *path, int fd,
+		   const uint8_t *gid)
+{
+	uint32_t nr = atomic_load(&st->fabric.nr_ports);
+	struct port_state *port = &st->ports[nr];
+
+	if (nr == FABRIC_MAX_PORTS || strlen(path) >= sizeof(port->path) ||
+	    strlen(name) >= sizeof(port->name))
+		return -1;
+	strcpy(port->name, name);
+	strcpy(port->path, path);
+	port->listen_fd = fd;
+	return fabric_add_port(&st->fabric, gid) < 0 ? -1 : 0;
+}
+
+int listen_at(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(sa.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (unlink(path) && errno != ENOENT)
+		goto fail;
+	if (!bind(fd, (struct sockaddr *)&sa, sizeof(sa)) && !listen(fd, 8))
+		return fd;
+fail:
+	close(fd);
+	return -1;
+}
+
+static int add_wanted(struct state *st, const char *dir)
+{
+	char path[PATH_MAX], id[PORT_NAME_MAX + 16];
+	uint8_t gid[UUID_LEN];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s.sock", dir, st->want_name);
+	snprintf(id, sizeof(id), "%04x/%s", st->fabric_id, st->want_name);
+	uuid_of_name(id, gid);
+	/* a name that is taken must not take away the socket of its owner */
+	if (!access(path, F_OK))
+		return -1;
+	fd = listen_at(path);
+	if (fd < 0)
+		return -1;
+	if (!state_add_port(st, st->want_name, path, fd, gid))
+		return 0;
+	close(fd);
+	unlink(path);
+	return -1;
+}
+
+static void on_want(struct state *st, const char *dir)
+{
+	static const uint64_t one = 1;
+	uint64_t n;
+
+	if (read(st->want_fd, &n, sizeof(n)) < 0 || !atomic_load(&st->want_port))
+		return;
+	st->want_name[PORT_NAME_MAX - 1] = '\0';
+	if (dir && !strchr(st->want_name, '/') && !add_wanted(st, dir))
+		log_event("port %s: added", st->want_name);
+	else
+		log_event("port %s: cannot be added", st->want_name);
+	atomic_store(&st->want_port, 0);
+	if (write(st->nudge_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* Kills the worker if it has been at one request since long ago */
+static void watchdog(struct state *st, pid_t pid)
+{
+	static uint64_t last;
+	static int seconds;
+	uint64_t now = atomic_load(&st->serving);
+
+	seconds = now && now == last ? seconds + 1 : 0;
+	last = now;
+	if (seconds < STUCK_SECONDS)
+		return;
+	log_event("worker: stuck");
+	seconds = 0;
+	kill(pid, SIGKILL);
+}
+
+/* A worker until it dies: its status, or -1 if the daemon is to end */
+static int watch_worker(struct state *st, pid_t pid, const char *dir)
+{
+	struct pollfd fds[2] = {
+		{ .fd = st->signal_fd, .events = POLLIN },
+		{ .fd = st->want_fd, .events = POLLIN },
+	};
+	struct signalfd_siginfo info;
+	int status;
+
+	for (;;) {
+		if (!poll(fds, 2, 1000))
+			watchdog(st, pid);
+		if (fds[1].revents)
+			on_want(st, dir);
+		if (!fds[0].revents ||
+		    read(st->signal_fd, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_signo != SIGCHLD)
+			return -1;
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+	}
+}
+
+static void unlink_sockets(const struct state *st)
+{
+	uint32_t i;
+
+	for (i = 0; i < atomic_load(&st->fabric.nr_ports); i++)
+		if (st->ports[i].path[0])
+			unlink(st->ports[i].path);
+}
+
+int holder_run(struct state *st, const char *socket_dir)
+{
+	int status;
+	pid_t pid;
+
+	sandbox_prepare();
+	for (;;) {
+		pid = start_worker(st);
+		if (pid < 0) {
+			log_event("holder: no worker: %s", strerror(errno));
+			return 1;
+		}
+		status = watch_worker(st, pid, socket_dir);
+		if (status < 0)
+			break;
+		if (WIFEXITED(status))
+			return 1;
+		if (atomic_fetch_add(&st->early, 1) > MAX_EARLY_DEATHS) {
+			log_event("holder: workers do not live");
+			return 1;
+		}
+		blame(st, WTERMSIG(status));
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink_sockets(st);
+	log_event("fabric 0x%04x: ended", st->fabric_id);
+	return 0;
+}

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * dibs-fabric: the memory of a guest
+ */
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "mem.h"
+
+/* -------------------------------- files -------------------------------- */
+
+static bool file_used(const struct mem_state *st, uint32_t i)
+{
+	return atomic_load(&st->files[i].used);
+}
+
+bool mem_owns_fd(const struct mem_state *st, int fd)
+{
+	uint32_t i;
+
+	for (i = 0; i < MEM_MAX_FILES; i++)
+		if (file_used(st, i) && st->files[i].fd == fd)
+			return true;
+	return false;
+}
+
+static int file_mmap(struct mem *m, uint32_t i)
+{
+	const struct mem_file *file = &m->st->files[i];
+	void *base = mmap(NULL, file->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  file->fd, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	m->base[i] = base;
+	return 0;
+}
+
+static void file_drop(struct mem *m, uint32_t i)
+{
+	struct mem_file *file = &m->st->files[i];
+
+	atomic_store(&file->used, 0);
+	fault_point(FAULT_FILE_DROPPED);
+	if (m->base[i])
+		munmap(m->base[i], file->size);
+	m->base[i] = NULL;
+	close(file->fd);
+}
+
+static bool file_has_maps(const struct mem *m, uint32_t i)
+{
+	uint32_t n;
+
+	for (n = 0; n < m->nr; n++)
+		if (m->st->maps[m->order[n]].file == i)
+			return true;
+	return false;
+}
+
+static int file_slot(struct mem *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < MEM_MAX_FILES; i++)
+		if (!file_used(m->st, i))
+			return i;
+	for (i = 0; i < MEM_MAX_FILES; i++) {
+		if (file_has_maps(m, i))
+			continue;
+		file_drop(m, i);
+		return i;
+	}
+	return -1;
+}
+
+/*
+ * Memory that can be waited for without end, such as a file of a file system in
+ * user space, must not get in here.
+ */
+static int file_check(int fd, struct stat *sb)
+{
+	struct statfs fs;
+
+	if (fstat(fd, sb) || fstatfs(fd, &fs))
+		return -errno;
+	if (!S_ISREG(sb->st_mode) || sb->st_size <= 0)
+		return -EINVAL;
+	if (fs.f_type != TMPFS_MAGIC && fs.f_type != (typeof(fs.f_type))HUGETLBFS_MAGIC)
+		return -EINVAL;
+	return 0;
+}
+
+/* The file behind fd; takes fd over if the file is a new one */
+static int file_get(struct mem *m, int fd, uint32_t *file)
+{
+	struct stat sb;
+	int rc, i;
+
+	rc = file_check(fd, &sb);
+	if (rc)
+		return rc;
+	for (i = 0; i < MEM_MAX_FILES; i++) {
+		if (file_used(m->st, i) && m->st->files[i].dev == sb.st_dev &&
+		    m->st->files[i].ino == sb.st_ino) {
+			*file = i;
+			return 0;
+		}
+	}
+	i = file_slot(m);
+	if (i < 0)
+		return -ENOSPC;
+	m->st->files[i].fd = fd;
+	m->st->files[i].dev = sb.st_dev;
+	m->st->files[i].ino = sb.st_ino;
+	m->st->files[i].size = sb.st_size;
+	rc = file_mmap(m, i);
+	if (rc)
+		return rc;
+	atomic_store(&m->st->files[i].used, 1);
+	fault_point(FAULT_FILE_ADDED);
+	*file = i;
+	return 0;
+}
+
+/* --------------------------------- maps --------------------------------- */
+
+static struct mem_map *nth(const struct mem *m, uint32_t n)
+{
+	return &m->st->maps[m->order[n]];
+}
+
+/* The first map, in the order of addresses, that ends behind iova */
+static uint32_t first_behind(const struct mem *m, uint64_t iova)
+{
+	uint32_t low = 0, high = m->nr, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (nth(m, mid)->iova + (nth(m, mid)->size - 1) < iova)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int order_insert(struct mem *m, uint32_t slot)
+{
+	uint32_t at = first_behind(m, m->st->maps[slot].iova), room, *order;
+
+	if (m->nr == m->room) {
+		room = m->room ? m->room * 2 : 64;
+		order = realloc(m->order, room * sizeof(*order));
+		if (!order)
+			return -ENOMEM;
+		m->order = order;
+		m->room = room;
+	}
+	memmove(&m->order[at + 1], &m->order[at], (m->nr - at) * sizeof(*m->order));
+	m->order[at] = slot;
+	m->nr++;
+	return 0;
+}
+
+/* A slot that is not live; the search begins where it is likely to end */
+static int map_slot(struct mem *m)
+{
+	uint32_t i, used = atomic_load(&m->st->nr_slots);
+
+	if (m->nr < used) {
+		for (i = 0; i < used; i++)
+			if (!atomic_load(&m->st->maps[i].live))
+				return i;
+	}
+	if (used == MEM_MAX_MAPS)
+		return -1;
+	atomic_store(&m->st->nr_slots, used + 1);
+	return used;
+}
+
+static bool is_same(const struct mem_map *map, uint64_t iova, uint64_t size,
+		    uint64_t offset)
+{
+	return map->iova == iova && map->size == size && map->offset == offset;
+}
+
+/**
+ * mem_map_add() - a range of the address space begins to exist
+ * @m: the memory
+ * @iova: first address
+ * @size: in bytes
+ * @offset: of @iova in the file
+ * @writable: the device may write there
+ * @fd: the file, kept if mem_owns_fd() says so afterwards; -1 for a range that
+ *	exists and cannot be reached
+ *
+ * Return: 0, also if this very range exists; or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM or
+ *	what the file's system calls say.
+ */
+int mem_map_add(struct mem *m, uint64_t iova, uint64_t size, uint64_t offset,
+		bool writable, int fd)
+{
+	uint32_t file = MEM_NO_FILE, at;
+	struct mem_map *map;
+	int rc, slot;
+
+	if (!size || iova + size - 1 < iova || offset + size < offset)
+		return -EINVAL;
+	at = first_behind(m, iova);
+	if (at < m->nr && nth(m, at)->iova <= iova + size - 1)
+		return is_same(nth(m, at), iova, size, offset) ? 0 : -EEXIST;
+	if (fd >= 0) {
+		rc = file_get(m, fd, &file);
+		if (rc)
+			return rc;
+		if (offset + size > m->st->files[file].size)
+			return -EINVAL;
+	}
+	slot = map_slot(m);
+	if (slot < 0)
+		return -ENOSPC;
+	map = &m->st->maps[slot];
+	map->file = file;
+	map->writable = writable;
+	map->iova = iova;
+	map->size = size;
+	map->offset = offset;
+	rc = order_insert(m, slot);
+	if (rc)
+		return rc;
+	atomic_store(&map->live, 1);
+	fault_point(FAULT_MAP_ADDED);
+	return 0;
+}
+
+static void map_del(struct mem *m, uint32_t n)
+{
+	atomic_store(&nth(m, n)->live, 0);
+	fault_point(FAULT_MAP_DELETED);
+	m->nr--;
+	memmove(&m->order[n], &m->order[n + 1], (m->nr - n) * sizeof(*m->order));
+}
+
+/**
+ * mem_map_del() - ranges of the address space end
+ * @m: the memory
+ * @iova: first address
+ * @size: in bytes
+ *
+ * Return: 0, also if there was nothing; -EINVAL if a range would have to be divided.
+ */
+int mem_map_del(struct mem *m, uint64_t iova, uint64_t size)
+{
+	uint64_t last = iova + size - 1;
+	uint32_t n, at;
+
+	if (!size || last < iova)
+		return -EINVAL;
+	at = first_behind(m, iova);
+	for (n = at; n < m->nr && nth(m, n)->iova <= last; n++)
+		if (nth(m, n)->iova < iova ||
+		    nth(m, n)->iova + (nth(m, n)->size - 1) > last)
+			return -EINVAL;
+	while (n > at)
+		map_del(m, --n);
+	return 0;
+}
+
+/* No range and no file is left */
+void mem_map_del_all(struct mem *m)
+{
+	uint32_t i;
+
+	while (m->nr)
+		map_del(m, m->nr - 1);
+	atomic_store(&m->st->nr_slots, 0);
+	for (i = 0; i < MEM_MAX_FILES; i++)
+		if (file_used(m->st, i))
+			file_drop(m, i);
+	m->broken = false;
+}
+
+/**
+ * mem_open() - a worker begins to use a guest's memory
+ * @m: to be filled in
+ * @st: the state, all zeroes for a new guest
+ *
+ * Return: 0 or a negative errno.
+ */
+int mem_open(struct mem *m, struct mem_state *st)
+{
+	uint32_t i;
+	int rc;
+
+	memset(m, 0, sizeof(*m));
+	m->st = st;
+	for (i = 0; i < atomic_load(&st->nr_slots); i++) {
+		if (!atomic_load(&st->maps[i].live))
+			continue;
+		rc = order_insert(m, i);
+		if (rc)
+			return rc;
+	}
+	for (i = 0; i < MEM_MAX_FILES; i++) {
+		rc = file_used(st, i) ? file_mmap(m, i) : 0;
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* A worker ends using a guest's memory; the state stays */
+void mem_close(struct mem *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < MEM_MAX_FILES; i++)
+		if (m->base[i])
+			munmap(m->base[i], m->st->files[i].size);
+	free(m->order);
+	memset(m, 0, sizeof(*m));
+}
+
+/* -------------------------------- access -------------------------------- */
+
+/**
+ * mem_at() - where the memory at an address is
+ * @m: the memory
+ * @iova: the address
+ * @want: how many bytes, not 0
+ * @write: for writing
+ * @got: out: how many of them are in one piece, not 0
+ *
+ * Return: a pointer, valid until the next message of the client; NULL if the memory
+ *	cannot be reached.
+ */
+void *mem_at(struct mem *m, uint64_t iova, uint64_t want, bool write, uint64_t *got)
+{
+	uint32_t n = first_behind(m, iova);
+	const struct mem_map *map;
+	uint64_t in;
+
+	if (n == m->nr)
+		return NULL;
+	map = nth(m, n);
+	if (map->iova > iova || map->file == MEM_NO_FILE || !m->base[map->file] ||
+	    (write && !map->writable))
+		return NULL;
+	in = iova - map->iova;
+	*got = map->size - in < want ? map->size - in : want;
+	return m->base[map->file] + map->offset + in;
+}
+
+/* Can all of it be reached? */
+bool mem_reachable(struct mem *m, uint64_t iova, uint64_t len, bool write)
+{
+	uint64_t got;
+
+	for (; len; iova += got, len -= got)
+		if (!mem_at(m, iova, len, write, &got))
+			return false;
+	return true;
+}
+
+bool mem_read(struct mem *m, uint64_t iova, void *buf, uint64_t len)
+{
+	uint64_t got;
+	void *at;
+
+	for (; len; iova += got, buf = (char *)buf + got, len -= got) {
+		at = mem_at(m, iova, len, false, &got);
+		if (!at)
+			return false;
+		mem_copy(buf, at, got);
+	}
+	return true;
+}
+
+bool mem_write(struct mem *m, uint64_t iova, const void *buf, uint64_t len)
+{
+	uint64_t got;
+	void *at;
+
+	for (; len; iova += got, buf = (const char *)buf + got, len -= got) {
+		at = mem_at(m, iova, len, true, &got);
+		if (!at)
+			return false;
+		mem_copy(at, buf, got);
+	}
+	return true;
+}
+
+/* A guest that looks meanwhile sees whole words, if they are aligned */
+void mem_copy(void *dst, const void *src, size_t len)
+{
+	uint64_t *to = dst, word;
+
+	if (len > 64 || ((uintptr_t)dst | len) % sizeof(word)) {
+		memcpy(dst, src, len);
+		return;
+	}
+	for (; len; len -= sizeof(word)) {
+		memcpy(&word, src, sizeof(word));
+		__atomic_store_n(to++, word, __ATOMIC_RELAXED);
+		src = (const char *)src + sizeof(word);
+	}
+}
+
+/**
+ * mem_fault() - an access to memory has failed: was it this guest's?
+ * @m: the memory
+ * @addr: where the access went
+ *
+ * A file can be cut off under a mapping. Then something else takes the place of
+ * the whole mapping, so that who is at work can go on, and the guest is marked.
+ * Called by a signal handler.
+ *
+ * Return: true if it was, and the access can be tried again.
+ */
+bool mem_fault(struct mem *m, const void *addr)
+{
+	const uint8_t *at = addr;
+	uint32_t i;
+
+	for (i = 0; i < MEM_MAX_FILES; i++) {
+		if (!m->base[i] || at < m->base[i] || at - m->base[i] >=
+		    (ptrdiff_t)m->st->files[i].size)
+			continue;
+		m->broken = true;
+		return mmap(m->base[i], m->st->files[i].size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+			    -1, 0) != MAP_FAILED;
+	}
+	return false;
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The worker dies at each of the points of fault.h in turn, and two guests that do
+ * all there is to do notice nothing. Then a request that kills every worker, and
+ * workers that are killed at any time.
+ *
+ * The daemon that DIBS_FABRIC names has been built with DIBS_FAULT.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../fault.h"
+#include "guest.h"
+#include "tap.h"
+
+#define PAGE	4096u
+#define MOVEQ	VIRTIO_DIBS_VQ_MOVE
+
+static const char *const names[] = {
+#define FAULT_NAME(name) #name,
+	FAULT_POINTS(FAULT_NAME)
+#undef FAULT_NAME
+};
+
+static struct guest a, b;
+
+static void expect_dev(struct guest *g, struct guest *about, uint32_t what)
+{
+	struct virtio_dibs_event e = g_event(g);
+
+	CHECK_EQ(e.type, VIRTIO_DIBS_E_DEV);
+	CHECK_EQ(e.subtype, what);
+	CHECK(!memcmp(e.gid, about->gid, 16));
+}
+
+/* Twenty moves, of which each is seen by its data and its signal */
+static void moves(uint64_t token)
+{
+	struct virtio_dibs_signal s;
+	uint8_t data[500];
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		memset(data, i + 1, sizeof(data));
+		CHECK_EQ(g_move(&a, MOVEQ + i % 2, token, i * 100, data, sizeof(data),
+				i % 16), 0);
+		s = g_signal(&b);
+		/* a signal may come twice, and not too late */
+		while (s.mask != 1 << i % 16)
+			s = g_signal(&b);
+		CHECK_EQ(s.token, token);
+		CHECK_EQ(s.idx, 7);
+		CHECK(!memcmp(b.mem + G_DMBS + i * 100, data, sizeof(data)));
+	}
+}
+
+static void sw_events(void)
+{
+	struct virtio_dibs_event e;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		CHECK_EQ(g_signal_event(&a, b.gid, i, 1000 + i), 0);
+		e = g_event(&b);
+		CHECK_EQ(e.type, VIRTIO_DIBS_E_SW);
+		CHECK_EQ(e.subtype, i);
+		CHECK_EQ(e.data, 1000 + i);
+	}
+	CHECK(g_no_event(&b));
+}
+
+static void reopen_a(void)
+{
+	g_close(&a);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_DISABLED);
+	g_open(&a, 0);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	expect_dev(&a, &b, VIRTIO_DIBS_E_DEV_ENABLED);
+}
+
+/* All there is to do, each result looked at */
+static void life(void)
+{
+	struct virtio_dibs_event e;
+	uint64_t token, other;
+	int i;
+
+	g_open(&a, 0);
+	g_open(&b, 1);
+	expect_dev(&a, &b, VIRTIO_DIBS_E_DEV_ENABLED);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK_EQ(g_register(&b, 7, a.gid, G_DMBS, PAGE, &token), 0);
+	CHECK_EQ(g_register(&b, 7, a.gid, G_DMBS, PAGE, &other), VIRTIO_DIBS_S_BUSY);
+	CHECK_EQ(g_register(&b, 8, a.gid, G_DMBS + PAGE, PAGE, &other), 0);
+	CHECK(token != other);
+	moves(token);
+	sw_events();
+	CHECK_EQ(g_unregister(&b, token), 0);
+	e = g_event(&a);
+	CHECK_EQ(e.type, VIRTIO_DIBS_E_BUF);
+	CHECK_EQ(e.token, token);
+	CHECK_EQ(g_unregister(&b, token), VIRTIO_DIBS_S_NOENT);
+	CHECK_EQ(g_move(&a, MOVEQ, token, 0, "x", 1, 0), VIRTIO_DIBS_S_NOENT);
+	CHECK_EQ(g_unmap(&a, G_IOVA, G_MEM), 0);
+	for (i = 0; i < 16; i++)
+		CHECK_EQ(g_map(&a, G_IOVA + i * PAGE, PAGE, i * PAGE, 3, a.memfd), 0);
+	CHECK_EQ(g_unmap(&a, G_IOVA, 16 * PAGE), 0);
+	CHECK_EQ(g_map(&a, G_IOVA, G_MEM, 0, 3, a.memfd), 0);
+	CHECK_EQ(g_move(&a, MOVEQ, other, 5, "yz", 2, -1), 0);
+	CHECK(!memcmp(b.mem + G_DMBS + PAGE + 5, "yz", 2));
+	g_reset(&b);
+	CHECK_EQ(g_status(&b), 0);
+	expect_dev(&a, &b, VIRTIO_DIBS_E_DEV_DISABLED);
+	CHECK_EQ(g_move(&a, MOVEQ, other, 0, "x", 1, 0), VIRTIO_DIBS_S_NOENT);
+	g_setup(&b);
+	g_start(&b);
+	expect_dev(&a, &b, VIRTIO_DIBS_E_DEV_ENABLED);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	reopen_a();
+	CHECK_EQ(g_register(&b, 7, a.gid, G_DMBS, PAGE, &token), 0);
+	moves(token);
+	CHECK(g_no_event(&a));
+	CHECK(g_no_event(&b));
+}
+
+/* Dies here, the time number hits */
+static long life_with_fault(int at, int hits)
+{
+	char fault[32];
+	long restarts;
+	int fds;
+
+	snprintf(fault, sizeof(fault), "%d:%d", at, hits);
+	daemon_start(2, fault);
+	life();
+	fds = daemon_fds();
+	reopen_a();
+	CHECK_EQ(daemon_fds(), fds);
+	restarts = status_number("restarts", 0);
+	g_close(&a);
+	g_close(&b);
+	daemon_stop();
+	return restarts;
+}
+
+static void every_point(void)
+{
+	static const int hits[] = { 1, 4, 2, 17 };
+	uint32_t i, nr = getenv("LONG") ? 4 : 2;
+	int at, died = 0;
+	long n;
+
+	for (at = 0; at < FAULT_NR; at++) {
+		for (i = 0; i < nr; i++) {
+			n = life_with_fault(at, hits[i]);
+			/* at least once the worker does come there */
+			if (n > 1 || (!i && !n))
+				printf("# %s: %ld deaths\n", names[at], n);
+			CHECK(n <= 1 && (i || n == 1));
+			died += n;
+		}
+	}
+	printf("# %d points, %d deaths\n", FAULT_NR, died);
+}
+
+static void post_move(uint64_t token)
+{
+	struct virtio_dibs_move *m = (void *)(a.mem + G_REQUEST);
+	struct g_piece out = { G_REQUEST, sizeof(*m) + 8 }, in = { G_ANSWER, 4 };
+
+	*m = (struct virtio_dibs_move){ .token = token, .nsegs = 1 };
+	m->segs[0] = (struct virtio_dibs_move_seg){ 0, 0 };
+	g_add_chain(&a, MOVEQ, &out, 1, &in, 1);
+	g_kick(&a, MOVEQ);
+}
+
+/* A request that every worker dies of: its port goes, with its request */
+static void poison(void)
+{
+	uint64_t token;
+	char fault[32];
+
+	snprintf(fault, sizeof(fault), "%d:-1", FAULT_MOVE_COPIED);
+	daemon_start(3, fault);
+	g_open(&a, 0);
+	g_open(&b, 1);
+	CHECK_EQ(g_query(&a, b.gid), 0);
+	CHECK_EQ(g_register(&b, 7, a.gid, G_DMBS, PAGE, &token), 0);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK_EQ(status_number("restarts", 0), 0);
+	post_move(token);
+	CHECK(g_gone(&a));
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_DISABLED);
+	CHECK_EQ(status_number("restarts", 0), 2);
+	CHECK_EQ(g_query(&b, b.gid), 0);
+	g_close(&a);
+	g_open(&a, 0);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	g_close(&a);
+	g_close(&b);
+	daemon_stop();
+}
+
+/* From the death of a worker to the answer of the next one */
+static void restart_time(void)
+{
+	long us, max = 0, sum = 0;
+	struct timespec t[2];
+	int i;
+
+	daemon_start(2, NULL);
+	g_open(&a, 0);
+	for (i = 0; i < 20; i++) {
+		CHECK(daemon_worker() > 0);
+		clock_gettime(CLOCK_MONOTONIC, &t[0]);
+		kill(daemon_worker(), SIGKILL);
+		CHECK_EQ(g_query(&a, a.gid), 0);
+		clock_gettime(CLOCK_MONOTONIC, &t[1]);
+		us = (t[1].tv_sec - t[0].tv_sec) * 1000000 +
+		     (t[1].tv_nsec - t[0].tv_nsec) / 1000;
+		sum += us;
+		max = us > max ? us : max;
+	}
+	printf("# on average %ld us, at most %ld us\n", sum / 20, max);
+	CHECK(sum / 20 < 200000);
+	g_close(&a);
+	daemon_stop();
+}
+
+static void killer(void)
+{
+	pid_t pid;
+	int i;
+
+	srand(1);
+	for (i = 0; i < 100; i++) {
+		usleep(20000 + rand() % 20000);
+		pid = daemon_worker();
+		if (pid > 0)
+			kill(pid, SIGKILL);
+	}
+	exit(0);
+}
+
+static void killed_at_random(void)
+{
+	uint64_t token;
+	pid_t child;
+	int n = 0;
+
+	daemon_start(2, NULL);
+	g_open(&a, 0);
+	g_open(&b, 1);
+	CHECK_EQ(g_register(&b, 7, a.gid, G_DMBS, PAGE, &token), 0);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	child = fork();
+	if (!child)
+		killer();
+	do {
+		moves(token);
+		sw_events();
+		n++;
+	} while (!waitpid(child, NULL, WNOHANG));
+	printf("# %d rounds, %ld workers killed\n", n, status_number("restarts", 0));
+	CHECK(status_number("restarts", 0) > 50);
+	CHECK(status_number("joined", 0) == 1 && status_number("joined", 1) == 1);
+	g_close(&a);
+	g_close(&b);
+	daemon_stop();
+}
+
+static const struct tap_test tests[] = {
+	{ "every_point", every_point },
+	{ "poison", poison },
+	{ "restart_time", restart_time },
+	{ "killed_at_random", killed_at_random },
+};
+
+TAP_MAIN(tests)

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fuzz target: what a client sends
+ *
+ * An input is a sequence of writes: one byte that is the number of descriptors (low
+ * 3 bits; the highest bit cuts off the first file), one byte that is the length,
+ * and that many bytes.
+ */
+#include "fuzz.h"
+
+static bool client_write(int fd, const uint8_t *data, size_t len, int nr_fds)
+{
+	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int) * 8)]; } c;
+	struct iovec iov = { (void *)data, len };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int i, fds[8];
+	bool ok;
+
+	for (i = 0; i < nr_fds; i++)
+		fds[i] = fuzz_memfd();
+	if (nr_fds) {
+		m.msg_control = &c;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * nr_fds);
+		c.h.cmsg_level = SOL_SOCKET;
+		c.h.cmsg_type = SCM_RIGHTS;
+		c.h.cmsg_len = CMSG_LEN(sizeof(int) * nr_fds);
+		memcpy(CMSG_DATA(&c.h), fds, sizeof(int) * nr_fds);
+	}
+	ok = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+	for (i = 0; i < nr_fds; i++)
+		close(fds[i]);
+	return ok;
+}
+
+static void work(struct port *p, int client)
+{
+	char rest[8192];
+	int n = 0;
+
+	while (!p->failed && vu_step(p))
+		;
+	while (!p->failed && p->ready && n++ < 100)
+		p->ready = p->ops->serve(p);
+	while (recv(client, rest, sizeof(rest), MSG_DONTWAIT) > 0)
+		;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static const uint8_t version[] = { 1, 0, 1, 0, 20, 0, 0, 0, [19] = 0 };
+	struct port *p = &ports[0];
+	const uint8_t *end = data + len;
+	int pair[2], before;
+
+	fuzz_init();
+	before = dup(0);
+	close(before);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		abort();
+	p->ops->reset(p);
+	if (!vu_accept(p, pair[0]))
+		abort();
+	client_write(pair[1], version, sizeof(version), 0);
+	while (end - data >= 2 && !p->failed) {
+		size_t n = data[1] < end - data - 2 ? data[1] : end - data - 2;
+
+		client_write(pair[1], data + 2, n, data[0] & 7);
+		data += 2 + n;
+		work(p, pair[1]);
+	}
+	vu_close(p);
+	p->failed = NULL;
+	p->ready = false;
+	close(pair[1]);
+	/* whatever came with it, no descriptor is left: the lowest free is the same */
+	pair[0] = dup(0);
+	if (pair[0] != before)
+		abort();
+	close(pair[0]);
+	return 0;
+}

@@ -1,0 +1,643 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define WAIT_MS		10000
+#define QUIET_MS	50
+
+static void __attribute__((noreturn)) die(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* -------------------------------- the daemon -------------------------------- */
+
+static char dir[64];
+static pid_t pid;
+
+const char *port_path(int nr)
+{
+	static char path[2][108];
+	static int turn;
+
+	turn = !turn;
+	snprintf(path[turn], sizeof(path[0]), "%s/p%d.sock", dir, nr);
+	return path[turn];
+}
+
+static void exec_daemon(int nr_ports, const char *fault)
+{
+	static char port[1024][128];
+	char *argv[2 * 1024 + 16], control[128];
+	int n = 0, i;
+
+	snprintf(control, sizeof(control), "%s/control", dir);
+	argv[n++] = getenv("DIBS_FABRIC");
+	argv[n++] = "--fabric-id";
+	argv[n++] = "0xff01";
+	argv[n++] = "--control";
+	argv[n++] = control;
+	argv[n++] = "--socket-dir";
+	argv[n++] = dir;
+	for (i = 0; i < nr_ports; i++) {
+		snprintf(port[i], sizeof(port[i]), "%s", port_path(i));
+		argv[n++] = "--port";
+		argv[n++] = port[i];
+	}
+	argv[n] = NULL;
+	if (fault)
+		setenv("DIBS_FAULT", fault, 1);
+	execv(argv[0], argv);
+	die("DIBS_FABRIC");
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	long end = now_ms() + WAIT_MS;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(sa.sun_path, path, sizeof(sa.sun_path) - 1);
+	while (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
+		if (now_ms() > end)
+			die(path);
+		usleep(1000);
+	}
+	return fd;
+}
+
+void daemon_start(int nr_ports, const char *fault)
+{
+	signal(SIGPIPE, SIG_IGN);
+	strcpy(dir, "/tmp/dibs-test.XXXXXX");
+	if (!getenv("DIBS_FABRIC") || !mkdtemp(dir))
+		die("DIBS_FABRIC has to be the daemon");
+	pid = fork();
+	if (!pid)
+		exec_daemon(nr_ports, fault);
+	free(daemon_status());
+}
+
+void daemon_stop(void)
+{
+	char command[128];
+	int status;
+
+	kill(pid, SIGTERM);
+	if (waitpid(pid, &status, 0) != pid || status)
+		die("the daemon did not end well");
+	pid = 0;
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	if (system(command))
+		die(command);
+}
+
+/* The daemon's child */
+pid_t daemon_worker(void)
+{
+	char path[64], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "r");
+	if (f && !fgets(text, sizeof(text), f))
+		*text = '\0';
+	if (f)
+		fclose(f);
+	return atoi(text);
+}
+
+/* How many descriptors the daemon has */
+int daemon_fds(void)
+{
+	char path[64];
+	int n = 0, fd;
+
+	for (fd = 0; fd < 4096; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+		n += !faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW);
+	}
+	return n;
+}
+
+char *daemon_command(const char *line)
+{
+	static const size_t room = 1 << 20;
+	char path[128], *text = calloc(1, room);
+	size_t have = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/control", dir);
+	do {
+		fd = connect_to(path);
+		if (write(fd, line, strlen(line)) < 0)
+			die(path);
+		while ((n = read(fd, text + have, room - 1 - have)) > 0)
+			have += n;
+		close(fd);
+		/* a worker that died in between has forgotten who asked */
+	} while (!have);
+	return text;
+}
+
+char *daemon_status(void)
+{
+	return daemon_command("status\n");
+}
+
+/* The nth number of this name in the status */
+long status_number(const char *name, int nth)
+{
+	char key[64], *text = daemon_status(), *at = text;
+	long v = -1;
+
+	snprintf(key, sizeof(key), "\"%s\": ", name);
+	do {
+		at = strstr(at, key);
+		if (!at)
+			break;
+		at += strlen(key);
+		v = !strncmp(at, "true", 4) ? 1 : atol(at);
+	} while (nth--);
+	free(text);
+	return at ? v : -1;
+}
+
+/* --------------------------------- messages --------------------------------- */
+
+bool g_send(struct guest *g, const void *msg, uint32_t len, const int *fds, int nr_fds)
+{
+	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int) * 64)]; } c;
+	struct iovec iov = { (void *)msg, len };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *h = &c.h;
+
+	if (nr_fds) {
+		m.msg_control = &c;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * nr_fds);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int) * nr_fds);
+		memcpy(CMSG_DATA(h), fds, sizeof(int) * nr_fds);
+	}
+	return sendmsg(g->fd, &m, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+static bool receive(struct guest *g, void *buf, uint32_t len)
+{
+	struct pollfd p = { .fd = g->fd, .events = POLLIN };
+	ssize_t n;
+
+	for (; len; len -= n, buf = (char *)buf + n) {
+		if (poll(&p, 1, WAIT_MS) != 1)
+			return false;
+		n = read(g->fd, buf, len);
+		if (n <= 0)
+			return false;
+	}
+	return true;
+}
+
+int g_call(struct guest *g, uint16_t cmd, const void *body, uint32_t len,
+	   const int *fds, int nr_fds, void *reply, uint32_t reply_len)
+{
+	uint8_t msg[8192], rest[8192];
+	struct vu_header h = {
+		.id = ++g->id, .command = cmd, .size = sizeof(h) + len,
+	}, r;
+
+	memcpy(msg, &h, sizeof(h));
+	if (len)
+		memcpy(msg + sizeof(h), body, len);
+	if (!g_send(g, msg, h.size, fds, nr_fds) || !receive(g, &r, sizeof(r)))
+		return -1;
+	if (r.id != h.id || r.command != cmd || (r.flags & VU_F_TYPE) != VU_F_REPLY ||
+	    r.size < sizeof(r) || r.size > sizeof(rest) ||
+	    !receive(g, rest, r.size - sizeof(r)))
+		return -1;
+	if (r.flags & VU_F_ERROR)
+		return r.error ? (int)r.error : -1;
+	if (reply && r.size - sizeof(r) < reply_len)
+		return -1;
+	if (reply)
+		memcpy(reply, rest, reply_len);
+	return 0;
+}
+
+/* Has the daemon ended the connection? */
+bool g_gone(struct guest *g)
+{
+	struct pollfd p = { .fd = g->fd, .events = POLLIN };
+	char c;
+
+	return poll(&p, 1, WAIT_MS) == 1 && read(g->fd, &c, 1) <= 0;
+}
+
+int g_version(struct guest *g)
+{
+	static const char body[] = "\0\0\0\0{\"capabilities\":{}}";
+
+	return g_call(g, VU_VERSION, body, sizeof(body), NULL, 0, NULL, 0);
+}
+
+int g_map(struct guest *g, uint64_t iova, uint64_t size, uint64_t offset, uint32_t flags,
+	  int fd)
+{
+	struct vu_dma_map m = { sizeof(m), flags, offset, iova, size };
+
+	return g_call(g, VU_DMA_MAP, &m, sizeof(m), &fd, fd >= 0, NULL, 0);
+}
+
+int g_unmap(struct guest *g, uint64_t iova, uint64_t size)
+{
+	struct vu_dma_unmap m = { sizeof(m), 0, iova, size };
+
+	return g_call(g, VU_DMA_UNMAP, &m, sizeof(m), NULL, 0, NULL, 0);
+}
+
+int g_set_irqs(struct guest *g, uint32_t flags, uint32_t index, uint32_t start,
+	       uint32_t count, const int *fds, int nr_fds)
+{
+	struct vu_set_irqs m = { sizeof(m), flags, index, start, count };
+
+	return g_call(g, VU_SET_IRQS, &m, sizeof(m), fds, nr_fds, NULL, 0);
+}
+
+uint64_t g_reg_read(struct guest *g, uint32_t region, uint64_t offset, uint32_t len)
+{
+	struct { struct vu_region_access h; uint64_t v; } r = { { offset, region, len }, 0 };
+
+	if (g_call(g, VU_REGION_READ, &r.h, sizeof(r.h), NULL, 0, &r, sizeof(r.h) + len))
+		return UINT64_MAX;
+	return r.v;
+}
+
+void g_reg_write(struct guest *g, uint32_t region, uint64_t offset, uint64_t value,
+		 uint32_t len)
+{
+	struct { struct vu_region_access h; uint64_t v; } r = {
+		{ offset, region, len }, value,
+	};
+
+	g_call(g, VU_REGION_WRITE, &r, sizeof(r.h) + len, NULL, 0, NULL, 0);
+}
+
+/* -------------------------------- the device -------------------------------- */
+
+uint64_t g_iova(uint32_t at)
+{
+	return G_IOVA + at;
+}
+
+void g_connect(struct guest *g, int port)
+{
+	g_connect_path(g, port_path(port));
+}
+
+void g_connect_path(struct guest *g, const char *path)
+{
+	int i;
+
+	memset(g, 0, sizeof(*g));
+	g->memfd = memfd_create("guest", MFD_CLOEXEC);
+	if (g->memfd < 0 || ftruncate(g->memfd, G_MEM))
+		die("memory");
+	g->mem = mmap(NULL, G_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
+	for (i = 0; i < G_VECTORS; i++)
+		g->irq[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	g->fd = connect_to(path);
+}
+
+void g_close(struct guest *g)
+{
+	int i;
+
+	close(g->fd);
+	close(g->memfd);
+	munmap(g->mem, G_MEM);
+	for (i = 0; i < G_VECTORS; i++)
+		close(g->irq[i]);
+}
+
+static void common_write(struct guest *g, uint32_t at, uint64_t v, uint32_t len)
+{
+	g_reg_write(g, 0, at, v, len);
+}
+
+uint8_t g_status(struct guest *g)
+{
+	return g_reg_read(g, 0, VIRTIO_PCI_COMMON_STATUS, 1);
+}
+
+static void setup_queue(struct guest *g, int nr)
+{
+	static const int vector[] = { 1, 2, 3 };
+	uint32_t at = G_RINGS + nr * 0x4000;
+	struct g_queue *q = &g->q[nr];
+
+	memset(g->mem + at, 0, 0x4000);
+	q->desc = (void *)(g->mem + at);
+	q->avail = (void *)(g->mem + at + 0x1000);
+	q->used = (void *)(g->mem + at + 0x2000);
+	q->next = 0;
+	q->seen = 0;
+	common_write(g, VIRTIO_PCI_COMMON_Q_SELECT, nr, 2);
+	common_write(g, VIRTIO_PCI_COMMON_Q_SIZE, G_QSIZE, 2);
+	common_write(g, VIRTIO_PCI_COMMON_Q_MSIX, nr < 3 ? vector[nr] : 0xffff, 2);
+	common_write(g, VIRTIO_PCI_COMMON_Q_DESCLO, g_iova(at), 4);
+	common_write(g, VIRTIO_PCI_COMMON_Q_DESCHI, g_iova(at) >> 32, 4);
+	common_write(g, VIRTIO_PCI_COMMON_Q_AVAILLO, g_iova(at + 0x1000), 4);
+	common_write(g, VIRTIO_PCI_COMMON_Q_USEDLO, g_iova(at + 0x2000), 4);
+	common_write(g, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+}
+
+/* All that comes before DRIVER_OK */
+void g_setup(struct guest *g)
+{
+	int i;
+
+	common_write(g, VIRTIO_PCI_COMMON_STATUS, 3, 1);
+	common_write(g, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
+	common_write(g, VIRTIO_PCI_COMMON_GF, 3, 4);
+	common_write(g, VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
+	common_write(g, VIRTIO_PCI_COMMON_GF, 1u << 28, 4);
+	common_write(g, VIRTIO_PCI_COMMON_STATUS, 11, 1);
+	for (i = 0; i < 5; i++)
+		setup_queue(g, i);
+	common_write(g, VIRTIO_PCI_COMMON_MSIX, 0, 2);
+	for (i = 0; i < 16; i++)
+		g->gid[i] = g_reg_read(g, 0, 0x2000 + i, 1);
+}
+
+static void post(struct guest *g, int q, uint32_t at, uint32_t len)
+{
+	struct g_piece in = { at, len };
+
+	g_add_chain(g, q, NULL, 0, &in, 1);
+}
+
+void g_start(struct guest *g)
+{
+	int i;
+
+	common_write(g, VIRTIO_PCI_COMMON_STATUS, 15, 1);
+	for (i = 0; i < G_BUFS; i++) {
+		post(g, VIRTIO_DIBS_VQ_EVENT, G_EVENTS + i * 64, 48);
+		post(g, VIRTIO_DIBS_VQ_SIGNAL, G_SIGNALS + i * 16, 16);
+	}
+	g_kick(g, VIRTIO_DIBS_VQ_EVENT);
+	g_kick(g, VIRTIO_DIBS_VQ_SIGNAL);
+}
+
+void g_open(struct guest *g, int port)
+{
+	g_connect(g, port);
+	g_begin(g);
+}
+
+/* What there is between the connection and DRIVER_OK, and that */
+void g_begin(struct guest *g)
+{
+	if (g_version(g) || g_map(g, G_IOVA, G_MEM, 0, 3, g->memfd) ||
+	    g_set_irqs(g, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 0, G_VECTORS,
+		       g->irq, G_VECTORS))
+		die("cannot open a device");
+	g_setup(g);
+	g_start(g);
+}
+
+void g_reset(struct guest *g)
+{
+	common_write(g, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+}
+
+/* ---------------------------------- queues ---------------------------------- */
+
+static void add_desc(struct guest *g, struct g_queue *q, const struct g_piece *p,
+		     uint16_t flags)
+{
+	uint16_t i = q->next;
+
+	(void)g;
+	q->next = (i + 1) % G_QSIZE;
+	q->desc[i] = (struct vring_desc){ g_iova(p->at), p->len, flags, q->next };
+}
+
+void g_add_chain(struct guest *g, int nr, const struct g_piece *out, int nr_out,
+		 const struct g_piece *in, int nr_in)
+{
+	struct g_queue *q = &g->q[nr];
+	uint16_t head = q->next;
+	int i;
+
+	for (i = 0; i < nr_out; i++)
+		add_desc(g, q, &out[i],
+			 i + 1 < nr_out || nr_in ? VRING_DESC_F_NEXT : 0);
+	for (i = 0; i < nr_in; i++)
+		add_desc(g, q, &in[i], VRING_DESC_F_WRITE |
+			 (i + 1 < nr_in ? VRING_DESC_F_NEXT : 0));
+	q->avail->ring[q->avail->idx % G_QSIZE] = head;
+	__atomic_store_n(&q->avail->idx, q->avail->idx + 1, __ATOMIC_RELEASE);
+}
+
+void g_kick(struct guest *g, int q)
+{
+	struct { struct vu_header h; struct vu_region_access a; uint16_t v; }
+		__attribute__((packed)) m = {
+		.h = { .id = ++g->id, .command = VU_REGION_WRITE, .size = sizeof(m),
+		       .flags = VU_F_NO_REPLY },
+		.a = { .offset = 0x3000 + 4 * q, .region = 0, .count = 2 },
+		.v = q,
+	};
+
+	g_send(g, &m, sizeof(m), NULL, 0);
+}
+
+bool g_has_used(struct guest *g, int nr)
+{
+	struct g_queue *q = &g->q[nr];
+
+	return __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) != q->seen;
+}
+
+/* The next buffer that is given back: its length, or UINT32_MAX */
+uint32_t g_wait(struct guest *g, int nr)
+{
+	struct g_queue *q = &g->q[nr];
+	long end = now_ms() + WAIT_MS;
+
+	while (!g_has_used(g, nr)) {
+		if (now_ms() > end)
+			return UINT32_MAX;
+		usleep(20);
+	}
+	return q->used->ring[q->seen++ % G_QSIZE].len;
+}
+
+/* Was there an interrupt since the last time? */
+bool g_irq(struct guest *g, int vector)
+{
+	uint64_t n;
+
+	return read(g->irq[vector], &n, sizeof(n)) == sizeof(n);
+}
+
+/* --------------------------------- requests --------------------------------- */
+
+uint32_t g_control(struct guest *g, uint32_t len, uint64_t *token)
+{
+	struct g_piece out = { G_REQUEST, len }, in = { G_ANSWER, 16 };
+	struct virtio_dibs_ctrl_resp *resp = (void *)(g->mem + G_ANSWER);
+
+	memset(resp, 0xee, sizeof(*resp));
+	g_add_chain(g, VIRTIO_DIBS_VQ_CTRL, &out, 1, &in, 1);
+	g_kick(g, VIRTIO_DIBS_VQ_CTRL);
+	if (g_wait(g, VIRTIO_DIBS_VQ_CTRL) != sizeof(*resp))
+		return UINT32_MAX;
+	if (token)
+		*token = resp->token;
+	return resp->status;
+}
+
+uint32_t g_register(struct guest *g, uint32_t idx, const uint8_t *rgid, uint32_t at,
+		    uint32_t len, uint64_t *token)
+{
+	struct virtio_dibs_register_dmb *r = (void *)(g->mem + G_REQUEST);
+
+	memset(r, 0, sizeof(*r));
+	r->hdr.cmd = VIRTIO_DIBS_C_REGISTER_DMB;
+	memcpy(r->rgid, rgid, 16);
+	r->idx = idx;
+	r->len = len;
+	r->nranges = 1;
+	r->ranges[0] = (struct virtio_dibs_range){ g_iova(at), len, 0 };
+	return g_control(g, sizeof(*r) + sizeof(r->ranges[0]), token);
+}
+
+uint32_t g_unregister(struct guest *g, uint64_t token)
+{
+	struct virtio_dibs_unregister_dmb *r = (void *)(g->mem + G_REQUEST);
+
+	*r = (struct virtio_dibs_unregister_dmb){
+		.hdr.cmd = VIRTIO_DIBS_C_UNREGISTER_DMB, .token = token,
+	};
+	return g_control(g, sizeof(*r), NULL);
+}
+
+uint32_t g_query(struct guest *g, const uint8_t *gid)
+{
+	struct virtio_dibs_query_gid *r = (void *)(g->mem + G_REQUEST);
+
+	r->hdr = (struct virtio_dibs_ctrl_hdr){ .cmd = VIRTIO_DIBS_C_QUERY_GID };
+	memcpy(r->gid, gid, 16);
+	return g_control(g, sizeof(*r), NULL);
+}
+
+uint32_t g_signal_event(struct guest *g, const uint8_t *gid, uint32_t code, uint64_t info)
+{
+	struct virtio_dibs_signal_event *r = (void *)(g->mem + G_REQUEST);
+
+	*r = (struct virtio_dibs_signal_event){
+		.hdr.cmd = VIRTIO_DIBS_C_SIGNAL_EVENT, .code = code, .info = info,
+	};
+	memcpy(r->gid, gid, 16);
+	return g_control(g, sizeof(*r), NULL);
+}
+
+uint32_t g_move(struct guest *g, int q, uint64_t token, uint32_t offset, const void *data,
+		uint32_t size, int signal)
+{
+	struct virtio_dibs_move *m = (void *)(g->mem + G_REQUEST);
+	struct g_piece out[2] = { { G_REQUEST, sizeof(*m) + 8 }, { G_DATA, size } };
+	struct g_piece in = { G_ANSWER, 4 };
+	uint32_t *status = (void *)(g->mem + G_ANSWER);
+
+	*m = (struct virtio_dibs_move){
+		.token = token, .nsegs = 1,
+		.flags = signal >= 0 ? VIRTIO_DIBS_MOVE_F_SIGNAL : 0,
+		.signal = signal >= 0 ? signal : 0,
+	};
+	m->segs[0] = (struct virtio_dibs_move_seg){ offset, size };
+	if (data)
+		memcpy(g->mem + G_DATA, data, size);
+	*status = 0xeeeeeeee;
+	g_add_chain(g, q, out, 1 + !!size, &in, 1);
+	g_kick(g, q);
+	if (g_wait(g, q) != sizeof(*status))
+		return UINT32_MAX;
+	return *status;
+}
+
+/* What is in the next buffer of a queue that the device fills; posts it again */
+static void *filled(struct guest *g, int q, uint32_t base, uint32_t step, uint32_t len)
+{
+	static uint8_t copy[64];
+	uint32_t at = base + g->q[q].seen % G_BUFS * step;
+
+	memset(copy, 0xff, sizeof(copy));
+	if (g_wait(g, q) != len)
+		return copy;
+	memcpy(copy, g->mem + at, len);
+	post(g, q, at, len);
+	g_kick(g, q);
+	return copy;
+}
+
+struct virtio_dibs_event g_event(struct guest *g)
+{
+	return *(struct virtio_dibs_event *)filled(g, VIRTIO_DIBS_VQ_EVENT, G_EVENTS, 64,
+						   sizeof(struct virtio_dibs_event));
+}
+
+struct virtio_dibs_signal g_signal(struct guest *g)
+{
+	return *(struct virtio_dibs_signal *)filled(g, VIRTIO_DIBS_VQ_SIGNAL, G_SIGNALS, 16,
+						    sizeof(struct virtio_dibs_signal));
+}
+
+static bool quiet(struct guest *g, int q)
+{
+	long end = now_ms() + QUIET_MS;
+
+	while (now_ms() < end)
+		if (g_has_used(g, q))
+			return false;
+	return true;
+}
+
+bool g_no_event(struct guest *g)
+{
+	return quiet(g, VIRTIO_DIBS_VQ_EVENT);
+}
+
+bool g_no_signal(struct guest *g)
+{
+	return quiet(g, VIRTIO_DIBS_VQ_SIGNAL);
+}

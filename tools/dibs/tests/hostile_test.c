@@ -1,0 +1,1019 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guests that break every rule in turn, and a bystander that must not notice
+ *
+ * Numbers such as V-18 are those of Documentation/networking/virtio-dibs.rst. The
+ * daemon is the one that DIBS_FABRIC names.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "tap.h"
+
+#define PORTS	4
+#define PAGE	4096u
+#define MOVEQ	VIRTIO_DIBS_VQ_MOVE
+
+static struct guest evil, good[2];
+static uint64_t good_token;
+
+/* What the two others do all the time */
+static void bystander_works(void)
+{
+	static uint32_t turn;
+	struct virtio_dibs_signal s;
+	uint8_t data[1000];
+
+	memset(data, ++turn, sizeof(data));
+	CHECK_EQ(g_move(&good[0], MOVEQ, good_token, 24, data, sizeof(data), turn % 16), 0);
+	s = g_signal(&good[1]);
+	CHECK_EQ(s.token, good_token);
+	CHECK_EQ(s.idx, 11);
+	CHECK_EQ(s.mask, 1 << turn % 16);
+	CHECK(!memcmp(good[1].mem + G_DMBS + 24, data, sizeof(data)));
+}
+
+static void forget_events(struct guest *g)
+{
+	while (!g_no_event(g))
+		g_event(g);
+}
+
+static void setup(void)
+{
+	daemon_start(PORTS, NULL);
+	g_open(&good[0], 1);
+	g_open(&good[1], 2);
+	CHECK_EQ(g_register(&good[1], 11, good[0].gid, G_DMBS, 2 * PAGE, &good_token), 0);
+	forget_events(&good[0]);
+	forget_events(&good[1]);
+}
+
+static void teardown(void)
+{
+	bystander_works();
+	CHECK_EQ(status_number("restarts", 0), 0);
+	g_close(&good[0]);
+	g_close(&good[1]);
+	daemon_stop();
+}
+
+/* A message of which nothing is right but what the caller says */
+static void raw(struct guest *g, uint16_t cmd, uint32_t size, uint32_t flags,
+		const void *body, uint32_t len)
+{
+	struct vu_header h = { .id = ++g->id, .command = cmd, .size = size, .flags = flags };
+	uint8_t msg[16 + 8192];
+
+	memcpy(msg, &h, sizeof(h));
+	if (len)
+		memcpy(msg + sizeof(h), body, len);
+	g_send(g, msg, sizeof(h) + len, NULL, 0);
+}
+
+/* --------------------------------- messages --------------------------------- */
+
+static void expect_thrown_out(uint16_t cmd, uint32_t size, uint32_t flags, bool version)
+{
+	static const uint8_t zero[8192];
+
+	g_connect(&evil, 0);
+	if (version)
+		CHECK_EQ(g_version(&evil), 0);
+	raw(&evil, cmd, size, flags, zero, size > 16 && size < 8192 ? size - 16 : 0);
+	CHECK(g_gone(&evil));
+	g_close(&evil);
+}
+
+static void bad_framing(void)
+{
+	setup();
+	expect_thrown_out(VU_GET_INFO, 0, 0, true);
+	expect_thrown_out(VU_GET_INFO, 15, 0, true);
+	expect_thrown_out(VU_GET_INFO, 0xffffffff, 0, true);
+	expect_thrown_out(VU_REGION_WRITE, 4161, 0, true);
+	expect_thrown_out(VU_GET_INFO, 32, VU_F_REPLY, true);
+	expect_thrown_out(VU_GET_INFO, 32, 7, true);
+	expect_thrown_out(VU_GET_INFO, 32, 0, false);
+	teardown();
+}
+
+static void bad_commands(void)
+{
+	static const uint8_t zero[4096];
+	uint32_t cmd, len;
+
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(g_call(&evil, 0, NULL, 0, NULL, 0, NULL, 0), ENOTSUP);
+	CHECK_EQ(g_call(&evil, 99, NULL, 0, NULL, 0, NULL, 0), ENOTSUP);
+	CHECK_EQ(g_call(&evil, VU_DMA_READ, zero, 100, NULL, 0, NULL, 0), ENOTSUP);
+	/* too short for any of them; VERSION, GET_INFO and RESET have no minimum */
+	for (cmd = VU_DMA_MAP; cmd <= VU_REGION_WRITE; cmd++) {
+		if (cmd == VU_GET_INFO || cmd == VU_GET_REGION_IO_FDS)
+			continue;
+		for (len = 0; len < 16; len++)
+			CHECK_EQ(g_call(&evil, cmd, zero, len, NULL, 0, NULL, 0), EINVAL);
+	}
+	CHECK_EQ(g_call(&evil, VU_REGION_READ, zero, 17, NULL, 0, NULL, 0), EINVAL);
+	CHECK_EQ(g_call(&evil, VU_REGION_READ, zero, 16, NULL, 0, NULL, 0), EINVAL);
+	CHECK_EQ(g_call(&evil, VU_DMA_MAP, zero, 33, NULL, 0, NULL, 0), EINVAL);
+	g_close(&evil);
+	teardown();
+}
+
+static int read_error(uint32_t region, uint64_t offset, uint32_t count)
+{
+	struct vu_region_access r = { offset, region, count };
+
+	return g_call(&evil, VU_REGION_READ, &r, sizeof(r), NULL, 0, NULL, 0);
+}
+
+static void bad_regions(void)
+{
+	struct { struct vu_region_access h; uint8_t data[64]; } w = { 0 };
+	uint64_t at;
+
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(read_error(9, 0, 4), EINVAL);
+	CHECK_EQ(read_error(0xffffffff, 0, 4), EINVAL);
+	CHECK_EQ(read_error(1, 0, 4), EINVAL);
+	CHECK_EQ(read_error(7, 256, 1), EINVAL);
+	CHECK_EQ(read_error(7, 255, 2), EINVAL);
+	CHECK_EQ(read_error(7, UINT64_MAX, 2), EINVAL);
+	CHECK_EQ(read_error(0, 0x3fff, 2), EINVAL);
+	CHECK_EQ(read_error(0, 0, 0), EINVAL);
+	CHECK_EQ(read_error(0, 0, 0xffffffff), EINVAL);
+	CHECK_EQ(read_error(0, 0, 4160 - 16 - 16 + 1), EINVAL);
+	CHECK_EQ(read_error(0, 0, 4160 - 16 - 16), 0);
+	/* every offset, every size: nothing in there may be relied upon */
+	for (at = 0; at < 0x40; at++) {
+		w.h = (struct vu_region_access){ at, 0, 1 + at % 8 };
+		memset(w.data, 0xff, sizeof(w.data));
+		CHECK_EQ(g_call(&evil, VU_REGION_WRITE, &w, sizeof(w.h) + w.h.count, NULL,
+				0, NULL, 0), 0);
+		CHECK_EQ(read_error(0, at, 1 + at % 8), 0);
+	}
+	for (at = 0; at < 256; at++) {
+		w.h = (struct vu_region_access){ at, 7, at + 8 < 256 ? 8 : 256 - at };
+		CHECK_EQ(g_call(&evil, VU_REGION_WRITE, &w, sizeof(w.h) + w.h.count, NULL,
+				0, NULL, 0), 0);
+		CHECK_EQ(read_error(7, at, w.h.count), 0);
+	}
+	w.h.count = 32;
+	CHECK_EQ(g_call(&evil, VU_REGION_WRITE, &w, sizeof(w.h) + 31, NULL, 0, NULL, 0),
+		 EINVAL);
+	g_close(&evil);
+	teardown();
+}
+
+/* Half a message, and then nothing: only its sender waits */
+static void half_a_message(void)
+{
+	struct vu_header h = { .id = 1, .command = VU_VERSION, .size = 64 };
+	uint32_t n;
+
+	setup();
+	for (n = 1; n <= sizeof(h); n++) {
+		g_connect(&evil, 0);
+		CHECK(g_send(&evil, &h, n, NULL, 0));
+		bystander_works();
+		g_close(&evil);
+	}
+	g_connect(&evil, 0);
+	for (n = 0; n < sizeof(h); n++)
+		CHECK(g_send(&evil, (char *)&h + n, 1, NULL, 0));
+	for (n = 0; n < 48; n++)
+		CHECK(g_send(&evil, "", 1, NULL, 0));
+	CHECK_EQ(read(evil.fd, &h, sizeof(h)), sizeof(h));
+	CHECK_EQ(h.flags, VU_F_REPLY);
+	g_close(&evil);
+	teardown();
+}
+
+/* A client that does not take its replies is no reason to wait */
+static void no_reader(void)
+{
+	struct vu_header h = { .command = VU_GET_INFO, .size = sizeof(h) };
+	int i;
+
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	fcntl(evil.fd, F_SETFL, O_NONBLOCK);
+	for (i = 0; i < 100000; i++)
+		g_send(&evil, &h, sizeof(h), NULL, 0);
+	bystander_works();
+	g_close(&evil);
+	teardown();
+}
+
+/* However many descriptors come with whatever, none stays */
+static void descriptors(void)
+{
+	static const uint8_t zero[64];
+	int fds[64], before, i, n, rounds = getenv("LONG") ? 100000 : 2000;
+
+	setup();
+	for (i = 0; i < 64; i++)
+		fds[i] = memfd_create("x", MFD_CLOEXEC);
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	before = daemon_fds();
+	for (i = 0; i < rounds; i++) {
+		n = 1 + i % 16;
+		g_call(&evil, i % 17, zero, i % 64, fds, n, NULL, 0);
+		CHECK_EQ(g_set_irqs(&evil, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 0,
+				    n + 1, fds, n), EINVAL);
+		CHECK(g_map(&evil, 0x1000 * i, 0x1000, 0, 3, fds[0]));
+		if (i % 17 == 1)
+			CHECK_EQ(g_version(&evil), 0);
+	}
+	CHECK_EQ(daemon_fds(), before);
+	/* more than a message can have */
+	g_call(&evil, VU_GET_INFO, NULL, 0, fds, 40, NULL, 0);
+	CHECK(g_gone(&evil));
+	g_close(&evil);
+	usleep(100000);
+	CHECK_EQ(daemon_fds(), before - 1);
+	for (i = 0; i < 64; i++)
+		close(fds[i]);
+	teardown();
+}
+
+/* A descriptor is not taken for something that it is not */
+static void wrong_descriptors(void)
+{
+	int p[2], fd = open("/etc/passwd", O_RDONLY);
+
+	setup();
+	CHECK(!pipe(p));
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, p[0]), EINVAL);
+	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, evil.fd), EINVAL);
+	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, evil.irq[0]), EINVAL);
+	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, fd), EINVAL);
+	/* a full pipe instead of an eventfd: nobody waits for it */
+	fcntl(p[1], F_SETFL, O_NONBLOCK);
+	while (write(p[1], p, sizeof(p)) > 0)
+		;
+	fcntl(p[1], F_SETFL, 0);
+	CHECK_EQ(g_map(&evil, G_IOVA, G_MEM, 0, 3, evil.memfd), 0);
+	CHECK_EQ(g_set_irqs(&evil, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 1, 1,
+			    &p[1], 1), 0);
+	g_setup(&evil);
+	g_start(&evil);
+	CHECK_EQ(g_query(&evil, good[0].gid), 0);
+	CHECK_EQ(g_query(&evil, good[0].gid), 0);
+	g_close(&evil);
+	close(p[0]);
+	close(p[1]);
+	close(fd);
+	teardown();
+}
+
+static void bad_interrupts(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+	int two[2] = { fd, fd };
+
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 21, 1, &fd, 1), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 22, 0, NULL, 0), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 0xffffffff, 2, two, 2), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 20, 2, two, 2), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 1, 0xffffffff, two, 2), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_INTX, 0, 2, two, 2), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSI, 0, 1, &fd, 1), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, 9, 0, 1, &fd, 1), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0xff, VU_IRQ_MSIX, 0, 1, &fd, 1), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 19, 2, two, 2), 0);
+	CHECK_EQ(g_set_irqs(&evil, 0x21, VU_IRQ_MSIX, 0, 0, NULL, 0), 0);
+	g_close(&evil);
+	close(fd);
+	teardown();
+}
+
+/* ---------------------------------- memory ---------------------------------- */
+
+static void bad_maps(void)
+{
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(g_map(&evil, 0x10000, 0x10000, 0, 3, evil.memfd), 0);
+	/* overlaps in every way */
+	CHECK_EQ(g_map(&evil, 0x1f000, 0x10000, 0, 3, evil.memfd), EEXIST);
+	CHECK_EQ(g_map(&evil, 0x01000, 0x10000, 0, 3, evil.memfd), EEXIST);
+	CHECK_EQ(g_map(&evil, 0x11000, 0x1000, 0, 3, evil.memfd), EEXIST);
+	CHECK_EQ(g_map(&evil, 0, 0x100000, 0, 3, evil.memfd), EEXIST);
+	CHECK_EQ(g_map(&evil, 0, UINT64_MAX, 0, 3, -1), EEXIST);
+	/* wraps, is empty, is beyond the file, has unknown flags */
+	CHECK_EQ(g_map(&evil, UINT64_MAX - 0xfff, 0x2000, 0, 3, evil.memfd), EINVAL);
+	CHECK_EQ(g_map(&evil, 0x40000, 0, 0, 3, evil.memfd), EINVAL);
+	CHECK_EQ(g_map(&evil, 0x40000, 0x1000, G_MEM, 3, evil.memfd), EINVAL);
+	CHECK_EQ(g_map(&evil, 0x40000, 0x1000, UINT64_MAX - 0xff, 3, evil.memfd), EINVAL);
+	CHECK_EQ(g_map(&evil, 0x40000, G_MEM + 0x1000, 0, 3, evil.memfd), EINVAL);
+	CHECK_EQ(g_map(&evil, 0x40000, 0x1000, 0, 0, evil.memfd), EINVAL);
+	CHECK_EQ(g_map(&evil, 0x40000, 0x1000, 0, 7, evil.memfd), EINVAL);
+	/* the last page there is, and one without memory behind */
+	CHECK_EQ(g_map(&evil, UINT64_MAX - 0xfff, 0x1000, 0, 3, evil.memfd), 0);
+	CHECK_EQ(g_map(&evil, 0x80000000, 0x1000, 0, 3, -1), 0);
+	/* a part of a range does not go */
+	CHECK_EQ(g_unmap(&evil, 0x11000, 0x1000), EINVAL);
+	CHECK_EQ(g_unmap(&evil, 0x10000, 0x8000), EINVAL);
+	CHECK_EQ(g_unmap(&evil, 0x18000, 0x10000), EINVAL);
+	CHECK_EQ(g_unmap(&evil, 0x10000, UINT64_MAX), EINVAL);
+	CHECK_EQ(g_unmap(&evil, 0x10000, 0), EINVAL);
+	CHECK_EQ(g_unmap(&evil, 0x200000, 0x1000), 0);
+	CHECK_EQ(g_unmap(&evil, 0x10000, 0x10000), 0);
+	CHECK_EQ(g_map(&evil, 0x10000, 0x1000, 0, 3, evil.memfd), 0);
+	g_close(&evil);
+	teardown();
+}
+
+/* A table of mappings without end, as s390x makes it page by page */
+static void many_maps(void)
+{
+	uint64_t i;
+	int rc = 0;
+
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	for (i = 0; i < 66000 && !rc; i++)
+		rc = g_map(&evil, (i * 7919 % 131072) << 13, 0x1000, 0, 3, evil.memfd);
+	CHECK_EQ(rc, ENOSPC);
+	CHECK_EQ(i, 65537);
+	bystander_works();
+	g_close(&evil);
+	teardown();
+}
+
+/* A buffer in pieces that are elsewhere in the file, forwards and backwards */
+static void buffer_across_maps(void)
+{
+	struct virtio_dibs_register_dmb *r;
+	uint8_t data[3 * PAGE];
+	uint64_t token;
+	uint32_t i;
+
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(g_map(&evil, G_IOVA, G_DATA, 0, 3, evil.memfd), 0);
+	for (i = 0; i < 16; i++)
+		CHECK_EQ(g_map(&evil, G_IOVA + G_DATA + i * PAGE, PAGE,
+			       G_DATA + (15 - i) * PAGE, 3, evil.memfd), 0);
+	for (i = 0; i < 16; i++)
+		CHECK_EQ(g_map(&evil, G_IOVA + G_DMBS + i * PAGE, PAGE,
+			       G_DMBS + (15 - i) * PAGE, 3, evil.memfd), 0);
+	g_setup(&evil);
+	g_start(&evil);
+	/* a DMB of two ranges, to itself */
+	r = (void *)(evil.mem + G_REQUEST);
+	memset(r, 0, sizeof(*r));
+	r->hdr.cmd = VIRTIO_DIBS_C_REGISTER_DMB;
+	memcpy(r->rgid, evil.gid, 16);
+	r->idx = 1;
+	r->len = 4 * PAGE;
+	r->nranges = 2;
+	r->ranges[0] = (struct virtio_dibs_range){ g_iova(G_DMBS), PAGE, 0 };
+	r->ranges[1] = (struct virtio_dibs_range){ g_iova(G_DMBS + 2 * PAGE), 3 * PAGE, 0 };
+	CHECK_EQ(g_control(&evil, sizeof(*r) + 32, &token), 0);
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = i * 31 >> 3;
+	for (i = 0; i < 3; i++)
+		memcpy(evil.mem + G_DATA + (15 - i) * PAGE, data + i * PAGE, PAGE);
+	CHECK_EQ(g_move(&evil, MOVEQ, token, 100, NULL, sizeof(data), -1), 0);
+	CHECK(!memcmp(evil.mem + G_DMBS + 15 * PAGE + 100, data, PAGE - 100));
+	CHECK(!memcmp(evil.mem + G_DMBS + 13 * PAGE, data + PAGE - 100, PAGE));
+	CHECK(!memcmp(evil.mem + G_DMBS + 12 * PAGE, data + 2 * PAGE - 100, PAGE));
+	CHECK(!memcmp(evil.mem + G_DMBS + 11 * PAGE, data + 3 * PAGE - 100, 100));
+	g_close(&evil);
+	teardown();
+}
+
+/* The file is cut off under the mapping: SIGBUS in whoever looks */
+static void truncated_memory(void)
+{
+	uint64_t token;
+
+	setup();
+	g_open(&evil, 0);
+	CHECK_EQ(g_register(&evil, 5, good[0].gid, G_DMBS, PAGE, &token), 0);
+	CHECK(!ftruncate(evil.memfd, G_DMBS));
+	/* the write goes nowhere, and the owner goes */
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, -1), 0);
+	CHECK(g_gone(&evil));
+	g_close(&evil);
+	bystander_works();
+	g_open(&evil, 0);
+	CHECK(!ftruncate(evil.memfd, 0));
+	g_kick(&evil, MOVEQ);
+	CHECK(g_gone(&evil));
+	close(evil.fd);
+	forget_events(&good[0]);
+	teardown();
+}
+
+/* A DMB in memory that goes away later, and in memory that never was */
+static void unmapped_dmb(void)
+{
+	uint64_t token;
+
+	setup();
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(g_map(&evil, G_IOVA, G_DMBS, 0, 3, evil.memfd), 0);
+	CHECK_EQ(g_map(&evil, G_IOVA + G_DMBS, PAGE, G_DMBS, 3, evil.memfd), 0);
+	CHECK_EQ(g_map(&evil, G_IOVA + G_DMBS + PAGE, PAGE, G_DMBS, 1, evil.memfd), 0);
+	g_setup(&evil);
+	g_start(&evil);
+	CHECK_EQ(g_register(&evil, 5, good[0].gid, G_DMBS, 2 * PAGE, &token), 0);
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, -1), 0);
+	/* the second page is read-only */
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, PAGE, "x", 1, -1), VIRTIO_DIBS_S_IO);
+	CHECK_EQ(g_unmap(&evil, G_IOVA + G_DMBS, PAGE), 0);
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, -1), VIRTIO_DIBS_S_IO);
+	CHECK_EQ(g_register(&evil, 6, good[0].gid, 0x7fff0000, PAGE, &token), 0);
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, 3), VIRTIO_DIBS_S_IO);
+	CHECK(g_no_signal(&evil));
+	g_close(&evil);
+	forget_events(&good[0]);
+	teardown();
+}
+
+/* ---------------------------------- queues ---------------------------------- */
+
+/* V-9: the queue is broken, the device needs a reset, and works after it */
+static void expect_broken(void)
+{
+	int i;
+
+	for (i = 0; i < 200 && !(g_status(&evil) & VIRTIO_CONFIG_S_NEEDS_RESET); i++)
+		usleep(10000);
+	CHECK(g_status(&evil) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	CHECK(g_irq(&evil, 0));
+	CHECK_EQ(g_query(&good[0], evil.gid), VIRTIO_DIBS_S_NETUNREACH);
+	bystander_works();
+	g_reset(&evil);
+	CHECK_EQ(g_status(&evil), 0);
+	g_setup(&evil);
+	g_start(&evil);
+	CHECK_EQ(g_query(&good[0], evil.gid), 0);
+}
+
+static struct vring_desc *desc(int q, int n)
+{
+	return &evil.q[q].desc[n];
+}
+
+static void put_avail(int q, uint16_t head)
+{
+	struct vring_avail *a = evil.q[q].avail;
+
+	a->ring[a->idx % G_QSIZE] = head;
+	__atomic_store_n(&a->idx, a->idx + 1, __ATOMIC_RELEASE);
+	g_kick(&evil, q);
+}
+
+static void one_desc(int q, int n, uint64_t addr, uint32_t len, uint16_t flags,
+		     uint16_t next)
+{
+	*desc(q, n) = (struct vring_desc){ addr, len, flags, next };
+}
+
+static void open_evil(void)
+{
+	setup();
+	g_open(&evil, 0);
+}
+
+static void close_evil(void)
+{
+	g_close(&evil);
+	forget_events(&good[0]);
+	forget_events(&good[1]);
+	teardown();
+}
+
+static void descriptor_loops(void)
+{
+	open_evil();
+	one_desc(MOVEQ, 0, g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(MOVEQ, 0, g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, 1);
+	one_desc(MOVEQ, 1, g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	close_evil();
+}
+
+static void descriptor_indices(void)
+{
+	open_evil();
+	put_avail(MOVEQ, G_QSIZE);
+	expect_broken();
+	put_avail(MOVEQ, 0xffff);
+	expect_broken();
+	one_desc(MOVEQ, 0, g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, G_QSIZE);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	/* the index jumps further than the ring is long */
+	evil.q[MOVEQ].avail->idx += G_QSIZE + 1;
+	g_kick(&evil, MOVEQ);
+	expect_broken();
+	evil.q[0].avail->idx = 0x8000;
+	g_kick(&evil, 0);
+	expect_broken();
+	close_evil();
+}
+
+static void descriptor_kinds(void)
+{
+	open_evil();
+	/* readable behind writable */
+	one_desc(MOVEQ, 0, g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
+	one_desc(MOVEQ, 1, g_iova(G_REQUEST), 16, 0, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	/* no room for the answer */
+	one_desc(MOVEQ, 0, g_iova(G_REQUEST), 24, 0, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(MOVEQ, 0, g_iova(G_ANSWER), 3, VRING_DESC_F_WRITE, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(0, 0, g_iova(G_ANSWER), 15, VRING_DESC_F_WRITE, 0);
+	put_avail(0, 0);
+	expect_broken();
+	close_evil();
+}
+
+static void indirect_descriptors(void)
+{
+	struct vring_desc *t;
+
+	open_evil();
+	t = (void *)(evil.mem + G_DATA);
+	/* in an indirect table; with a following one; odd, empty and huge tables */
+	t[0] = (struct vring_desc){ g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT, 0 };
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 17, VRING_DESC_F_INDIRECT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 0, VRING_DESC_F_INDIRECT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 0xfffffff0, VRING_DESC_F_INDIRECT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	t[0] = (struct vring_desc){ g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, 1 };
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	one_desc(MOVEQ, 0, 0x1000, 16, VRING_DESC_F_INDIRECT, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	close_evil();
+}
+
+static void bad_addresses(void)
+{
+	static const uint64_t bad[] = {
+		0, G_IOVA - 8, G_IOVA + G_MEM - 8, G_IOVA + G_MEM, UINT64_MAX - 7, UINT64_MAX,
+	};
+	uint32_t i;
+
+	open_evil();
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		one_desc(MOVEQ, 0, bad[i], 24, VRING_DESC_F_NEXT, 1);
+		one_desc(MOVEQ, 1, g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0);
+		put_avail(MOVEQ, 0);
+		expect_broken();
+		/* the answer nowhere */
+		one_desc(0, 0, g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 1);
+		one_desc(0, 1, bad[i], 16, VRING_DESC_F_WRITE, 0);
+		put_avail(0, 0);
+		expect_broken();
+	}
+	close_evil();
+}
+
+/* Rings where there is no memory, or not where they may be */
+static void bad_rings(void)
+{
+	static const struct { uint32_t reg; uint64_t v; uint32_t len; } bad[] = {
+		{ VIRTIO_PCI_COMMON_Q_DESCLO, 0x1000, 4 },
+		{ VIRTIO_PCI_COMMON_Q_DESCLO, 0x40000008, 4 },
+		{ VIRTIO_PCI_COMMON_Q_AVAILLO, 0x40000001, 4 },
+		{ VIRTIO_PCI_COMMON_Q_AVAILLO, 0x1000, 4 },
+		{ VIRTIO_PCI_COMMON_Q_USEDLO, 0x40000002, 4 },
+		{ VIRTIO_PCI_COMMON_Q_USEDLO, 0x1000, 4 },
+		{ VIRTIO_PCI_COMMON_Q_USEDHI, 0xffffffff, 4 },
+		{ VIRTIO_PCI_COMMON_Q_SIZE, 0, 2 },
+		{ VIRTIO_PCI_COMMON_Q_SIZE, 3, 2 },
+		{ VIRTIO_PCI_COMMON_Q_SIZE, 512, 2 },
+		{ VIRTIO_PCI_COMMON_Q_SIZE, 0x8000, 2 },
+	};
+	uint32_t i;
+
+	open_evil();
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		g_reset(&evil);
+		g_setup(&evil);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_SELECT, 6, 2);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_DESCLO, G_IOVA, 4);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_AVAILLO, G_IOVA + 0x1000, 4);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_USEDLO, G_IOVA + 0x2000, 4);
+		g_reg_write(&evil, 0, bad[i].reg, bad[i].v, bad[i].len);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+		g_start(&evil);
+		((struct vring_avail *)(evil.mem + 0x1000))->idx = 1;
+		g_kick(&evil, 6);
+		expect_broken();
+	}
+	close_evil();
+}
+
+/* V-26: buffers that are not what an event fits in */
+static void bad_event_buffers(void)
+{
+	open_evil();
+	evil.q[1].avail->idx = 0;
+	g_reset(&evil);
+	g_setup(&evil);
+	one_desc(1, 0, g_iova(G_EVENTS), 47, VRING_DESC_F_WRITE, 0);
+	evil.q[1].avail->ring[0] = 0;
+	evil.q[1].avail->idx = 1;
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
+	g_kick(&evil, 1);
+	expect_broken();
+	g_reset(&evil);
+	g_setup(&evil);
+	one_desc(1, 0, g_iova(G_REQUEST), 8, VRING_DESC_F_NEXT, 1);
+	one_desc(1, 1, g_iova(G_EVENTS), 48, VRING_DESC_F_WRITE, 0);
+	evil.q[1].avail->ring[0] = 0;
+	evil.q[1].avail->idx = 1;
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
+	g_kick(&evil, 1);
+	expect_broken();
+	close_evil();
+}
+
+/* V-1, V-6: without the features there is no device, before DRIVER_OK no service */
+static void features_and_status(void)
+{
+	open_evil();
+	g_reset(&evil);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GF, 1, 4);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 11, 1);
+	CHECK_EQ(g_status(&evil), 3);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
+	CHECK_EQ(g_status(&evil), 3);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GF, 3, 4);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
+	/* V-2: not offered */
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GF, 1, 4);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 11, 1);
+	CHECK_EQ(g_status(&evil), 3);
+	g_reset(&evil);
+	g_setup(&evil);
+	CHECK_EQ(g_query(&good[0], evil.gid), VIRTIO_DIBS_S_NETUNREACH);
+	one_desc(0, 0, g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 1);
+	one_desc(0, 1, g_iova(G_ANSWER), 16, VRING_DESC_F_WRITE, 0);
+	put_avail(0, 0);
+	g_status(&evil);
+	CHECK(!g_has_used(&evil, 0));
+	close_evil();
+}
+
+/* --------------------------------- requests --------------------------------- */
+
+/* V-12: each field of each request */
+static void bad_control(void)
+{
+	struct virtio_dibs_register_dmb *r;
+	uint32_t len, cmd;
+
+	open_evil();
+	r = (void *)(evil.mem + G_REQUEST);
+	for (cmd = 1; cmd <= 4; cmd++) {
+		for (len = 0; len < 120; len++) {
+			memset(r, 0, 128);
+			r->hdr.cmd = cmd;
+			if ((cmd == 2 && len == 16) || (cmd == 3 && len == 24) ||
+			    (cmd == 4 && len == 40))
+				continue;
+			CHECK_EQ(g_control(&evil, len, NULL), VIRTIO_DIBS_S_INVAL);
+		}
+	}
+	for (cmd = 0; cmd < 0x10000; cmd += cmd < 8 ? 1 : 1111) {
+		r->hdr.cmd = cmd;
+		if (!cmd || cmd > 4)
+			CHECK_EQ(g_control(&evil, 16, NULL), VIRTIO_DIBS_S_OPNOTSUPP);
+	}
+#define REG(at, n) g_register(&evil, 0, evil.gid, at, n, NULL)
+	CHECK_EQ(REG(G_DMBS, 0), VIRTIO_DIBS_S_INVAL);
+	CHECK_EQ(REG(G_DMBS, PAGE - 1), VIRTIO_DIBS_S_INVAL);
+	CHECK_EQ(REG(G_DMBS + 1, PAGE), VIRTIO_DIBS_S_INVAL);
+	CHECK_EQ(REG(G_DMBS, (4u << 20) + PAGE), VIRTIO_DIBS_S_INVAL);
+#undef REG
+	CHECK_EQ(g_register(&evil, 65536, evil.gid, G_DMBS, PAGE, NULL),
+		 VIRTIO_DIBS_S_INVAL);
+	CHECK_EQ(g_register(&evil, 65535, evil.gid, G_DMBS, PAGE, NULL), 0);
+	CHECK_EQ(g_register(&evil, 65535, evil.gid, G_DMBS, PAGE, NULL),
+		 VIRTIO_DIBS_S_BUSY);
+	CHECK_EQ(g_register(&evil, 1, (uint8_t[16]){ 0 }, G_DMBS, PAGE, NULL),
+		 VIRTIO_DIBS_S_INVAL);
+	/* len is not the sum; too many ranges; a range that wraps */
+	g_register(&evil, 2, evil.gid, G_DMBS, PAGE, NULL);
+	r->idx = 3;
+	r->len = 2 * PAGE;
+	CHECK_EQ(g_control(&evil, 56, NULL), VIRTIO_DIBS_S_INVAL);
+	r->len = PAGE;
+	r->nranges = 5;
+	CHECK_EQ(g_control(&evil, 40 + 5 * 16, NULL), VIRTIO_DIBS_S_INVAL);
+	r->nranges = 1;
+	r->ranges[0].addr = -(uint64_t)PAGE;
+	r->len = r->ranges[0].len = 2 * PAGE;
+	CHECK_EQ(g_control(&evil, 56, NULL), VIRTIO_DIBS_S_INVAL);
+	close_evil();
+}
+
+/* V-18, V-21: token, GID, range; and what was not named is as it was */
+static void foreign_moves(void)
+{
+	uint8_t before[2 * PAGE];
+	uint64_t token;
+
+	open_evil();
+	memcpy(before, good[1].mem + G_DMBS, sizeof(before));
+	CHECK_EQ(g_move(&evil, MOVEQ, good_token, 0, "xxxx", 4, 1), VIRTIO_DIBS_S_PERM);
+	CHECK_EQ(g_move(&evil, MOVEQ, good_token ^ 1, 0, "xxxx", 4, 1),
+		 VIRTIO_DIBS_S_NOENT);
+	CHECK_EQ(g_move(&evil, MOVEQ, 0, 0, "xxxx", 4, 1), VIRTIO_DIBS_S_NOENT);
+	CHECK_EQ(g_unregister(&evil, good_token), VIRTIO_DIBS_S_PERM);
+	CHECK_EQ(g_unregister(&evil, good_token + 1), VIRTIO_DIBS_S_NOENT);
+	CHECK_EQ(g_register(&good[1], 4, evil.gid, G_DMBS + 4 * PAGE, PAGE, &token), 0);
+	CHECK_EQ(g_move(&evil, MOVEQ, token, PAGE, "x", 1, 1), VIRTIO_DIBS_S_RANGE);
+	CHECK_EQ(g_move(&evil, MOVEQ, token, PAGE - 3, "xxxx", 4, 1), VIRTIO_DIBS_S_RANGE);
+	CHECK_EQ(g_move(&evil, MOVEQ, token, 0xfffffffe, "xxxx", 4, 1),
+		 VIRTIO_DIBS_S_RANGE);
+	CHECK_EQ(g_move(&evil, MOVEQ, token, PAGE, NULL, 0, -1), 0);
+	CHECK(g_no_signal(&good[1]));
+	CHECK_EQ(g_move(&evil, MOVEQ, token, PAGE - 4, "xxxx", 4, 1), 0);
+	CHECK_EQ(g_signal(&good[1]).idx, 4);
+	CHECK(!memcmp(before, good[1].mem + G_DMBS, sizeof(before)));
+	CHECK_EQ(good[1].mem[G_DMBS + 5 * PAGE], 0);
+	CHECK_EQ(good[1].mem[G_DMBS + 5 * PAGE - 5], 0);
+	CHECK_EQ(status_number("perm", 0), 2);
+	CHECK_EQ(status_number("range", 0), 3);
+	close_evil();
+}
+
+/* V-19: the header */
+static void bad_moves(void)
+{
+	struct virtio_dibs_move *m;
+	struct g_piece out[2] = { { G_REQUEST, 0 }, { G_DATA, 0 } }, in = { G_ANSWER, 4 };
+	uint32_t *status;
+	uint64_t token;
+
+	open_evil();
+	m = (void *)(evil.mem + G_REQUEST);
+	status = (void *)(evil.mem + G_ANSWER);
+	CHECK_EQ(g_register(&evil, 4, evil.gid, G_DMBS, PAGE, &token), 0);
+#define MOVE(expect) do {						\
+	g_add_chain(&evil, MOVEQ, out, 2, &in, 1);			\
+	g_kick(&evil, MOVEQ);						\
+	CHECK_EQ(g_wait(&evil, MOVEQ), 4);				\
+	CHECK_EQ(*status, expect);					\
+} while (0)
+	*m = (struct virtio_dibs_move){ .token = token };
+	for (out[0].len = 0; out[0].len < 24; out[0].len++)
+		MOVE(VIRTIO_DIBS_S_INVAL);
+	m->nsegs = 9;
+	out[0].len = 16 + 9 * 8;
+	MOVE(VIRTIO_DIBS_S_INVAL);
+	m->nsegs = 0xffff;
+	MOVE(VIRTIO_DIBS_S_INVAL);
+	m->nsegs = 1;
+	m->segs[0] = (struct virtio_dibs_move_seg){ 0, 4 };
+	out[0].len = 24;
+	out[1].len = 3;
+	MOVE(VIRTIO_DIBS_S_INVAL);
+	out[1].len = 5;
+	MOVE(VIRTIO_DIBS_S_INVAL);
+	out[1].len = 4;
+	MOVE(0);
+	m->flags = VIRTIO_DIBS_MOVE_F_SIGNAL;
+	m->signal = 16;
+	MOVE(VIRTIO_DIBS_S_INVAL);
+	m->flags = 0xfffe;
+	MOVE(0);
+	/* sizes whose sum does not fit in 32 bits */
+	m->nsegs = 2;
+	m->segs[0].size = m->segs[1].size = 0x80000002;
+	out[0].len = 32;
+	out[1].len = 4;
+	MOVE(VIRTIO_DIBS_S_INVAL);
+	/* V-18: segments before the bad one are copied */
+	m->segs[0] = (struct virtio_dibs_move_seg){ 8, 2 };
+	m->segs[1] = (struct virtio_dibs_move_seg){ PAGE - 1, 2 };
+	memcpy(evil.mem + G_DATA, "abcd", 4);
+	MOVE(VIRTIO_DIBS_S_RANGE);
+	CHECK(!memcmp(evil.mem + G_DMBS + 8, "ab", 2));
+	CHECK_EQ(evil.mem[G_DMBS + PAGE - 1], 0);
+#undef MOVE
+	close_evil();
+}
+
+/* Doorbells, requests and events as fast as they go: the others get their share */
+static void flood(void)
+{
+	int i;
+
+	open_evil();
+	for (i = 0; i < 20000; i++)
+		g_kick(&evil, i % 25);
+	bystander_works();
+	for (i = 0; i < 500; i++) {
+		uint64_t token;
+
+		CHECK_EQ(g_register(&evil, i, good[0].gid, G_DMBS, PAGE, &token), 0);
+		if (i % 2)
+			CHECK_EQ(g_unregister(&evil, token), 0);
+	}
+	/* receivers that do not take them fill up, and that is all */
+	for (i = 0; i < 16 + 16; i++)
+		g_signal_event(&evil, good[0].gid, i, i);
+	CHECK_EQ(g_signal_event(&evil, good[0].gid, 1, 1), VIRTIO_DIBS_S_AGAIN);
+	for (i = 0; i < 50; i++) {
+		g_reset(&evil);
+		g_setup(&evil);
+		g_start(&evil);
+	}
+	CHECK(status_number("events_pending", 1) < 64);
+	close_evil();
+}
+
+/* V-7, V-8: everybody is told, in the right order, whatever way a guest ends */
+static void life_and_death(void)
+{
+	struct virtio_dibs_event e;
+	uint64_t token;
+
+	open_evil();
+	e = g_event(&good[0]);
+	CHECK_EQ(e.type, VIRTIO_DIBS_E_DEV);
+	CHECK_EQ(e.subtype, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK(!memcmp(e.gid, evil.gid, 16));
+	e = g_event(&evil);
+	CHECK_EQ(e.subtype, VIRTIO_DIBS_E_DEV_ENABLED);
+	e = g_event(&evil);
+	CHECK_EQ(e.subtype, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK_EQ(g_register(&evil, 4, good[0].gid, G_DMBS, PAGE, &token), 0);
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, -1), 0);
+	g_reset(&evil);
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, -1), VIRTIO_DIBS_S_NOENT);
+	e = g_event(&good[0]);
+	CHECK_EQ(e.subtype, VIRTIO_DIBS_E_DEV_DISABLED);
+	g_setup(&evil);
+	g_start(&evil);
+	e = g_event(&good[0]);
+	CHECK_EQ(e.subtype, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK_EQ(g_register(&evil, 4, good[0].gid, G_DMBS, PAGE, &token), 0);
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, -1), 0);
+	CHECK_EQ(g_unregister(&evil, token), 0);
+	e = g_event(&good[0]);
+	CHECK_EQ(e.type, VIRTIO_DIBS_E_BUF);
+	CHECK_EQ(e.token, token);
+	g_close(&evil);
+	e = g_event(&good[0]);
+	CHECK_EQ(e.subtype, VIRTIO_DIBS_E_DEV_DISABLED);
+	CHECK_EQ(g_query(&good[0], evil.gid), VIRTIO_DIBS_S_NETUNREACH);
+	forget_events(&good[1]);
+	teardown();
+}
+
+/* A reset by message, as QEMU does it, is as good */
+static void device_reset_message(void)
+{
+	uint64_t token;
+
+	open_evil();
+	CHECK_EQ(g_register(&evil, 4, good[0].gid, G_DMBS, PAGE, &token), 0);
+	CHECK_EQ(g_call(&evil, VU_RESET, NULL, 0, NULL, 0, NULL, 0), 0);
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, 0, "x", 1, -1), VIRTIO_DIBS_S_NOENT);
+	CHECK_EQ(g_status(&evil), 0);
+	g_setup(&evil);
+	g_start(&evil);
+	CHECK_EQ(g_query(&good[0], evil.gid), 0);
+	close_evil();
+}
+
+/* INTx: raised once until it is unmasked, and again if something is pending */
+static void intx(void)
+{
+	open_evil();
+	CHECK_EQ(g_set_irqs(&evil, 0x21, VU_IRQ_MSIX, 0, 0, NULL, 0), 0);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_INTX, 0, 1, &evil.irq[0], 1), 0);
+	g_irq(&evil, 0);
+	g_reset(&evil);
+	g_setup(&evil);
+	g_start(&evil);
+	CHECK_EQ(g_query(&evil, evil.gid), 0);
+	usleep(20000);
+	CHECK(g_irq(&evil, 0));
+	CHECK_EQ(g_query(&evil, evil.gid), 0);
+	usleep(20000);
+	CHECK(!g_irq(&evil, 0));
+	CHECK_EQ(g_set_irqs(&evil, 0x11, VU_IRQ_INTX, 0, 1, NULL, 0), 0);
+	CHECK(g_irq(&evil, 0));
+	CHECK_EQ(g_reg_read(&evil, 0, 0x1000, 1), 1);
+	CHECK_EQ(g_reg_read(&evil, 0, 0x1000, 1), 0);
+	CHECK_EQ(g_set_irqs(&evil, 0x11, VU_IRQ_INTX, 0, 1, NULL, 0), 0);
+	CHECK(!g_irq(&evil, 0));
+	close_evil();
+}
+
+/* V-4, V-3 and the transport's own numbers */
+static void configuration(void)
+{
+	open_evil();
+	CHECK_EQ(g_reg_read(&evil, 7, 0, 2), 0x1af4);
+	CHECK_EQ(g_reg_read(&evil, 7, 2, 2), 0x1040 + 44);
+	CHECK_EQ(g_reg_read(&evil, 0, VIRTIO_PCI_COMMON_NUMQ, 2), 20);
+	CHECK_EQ(g_reg_read(&evil, 0, 0x2010, 2), 0xff01);
+	CHECK_EQ(g_reg_read(&evil, 0, 0x2012, 2), 17);
+	CHECK_EQ(g_reg_read(&evil, 0, 0x2014, 4), 65536);
+	CHECK_EQ(g_reg_read(&evil, 0, 0x2018, 4), 4 << 20);
+	CHECK_EQ(g_reg_read(&evil, 0, 0x201c, 2), 4);
+	g_reg_write(&evil, 0, 0x2010, 0, 2);
+	CHECK_EQ(g_reg_read(&evil, 0, 0x2010, 2), 0xff01);
+	/* the window in configuration space */
+	g_reg_write(&evil, 7, 0x94 + 4, 0, 1);
+	g_reg_write(&evil, 7, 0x94 + 8, 0x2010, 4);
+	g_reg_write(&evil, 7, 0x94 + 12, 2, 4);
+	CHECK_EQ(g_reg_read(&evil, 7, 0x94 + 16, 2), 0xff01);
+	g_reg_write(&evil, 7, 0x94 + 8, 0xffffffff, 4);
+	g_reg_read(&evil, 7, 0x94 + 16, 4);
+	g_reg_write(&evil, 7, 0x94 + 16, 1, 4);
+	close_evil();
+}
+
+static const struct tap_test tests[] = {
+	{ "bad_framing", bad_framing },
+	{ "bad_commands", bad_commands },
+	{ "bad_regions", bad_regions },
+	{ "half_a_message", half_a_message },
+	{ "no_reader", no_reader },
+	{ "descriptors", descriptors },
+	{ "wrong_descriptors", wrong_descriptors },
+	{ "bad_interrupts", bad_interrupts },
+	{ "bad_maps", bad_maps },
+	{ "many_maps", many_maps },
+	{ "buffer_across_maps", buffer_across_maps },
+	{ "truncated_memory", truncated_memory },
+	{ "unmapped_dmb", unmapped_dmb },
+	{ "descriptor_loops", descriptor_loops },
+	{ "descriptor_indices", descriptor_indices },
+	{ "descriptor_kinds", descriptor_kinds },
+	{ "indirect_descriptors", indirect_descriptors },
+	{ "bad_addresses", bad_addresses },
+	{ "bad_rings", bad_rings },
+	{ "bad_event_buffers", bad_event_buffers },
+	{ "features_and_status", features_and_status },
+	{ "bad_control", bad_control },
+	{ "foreign_moves", foreign_moves },
+	{ "bad_moves", bad_moves },
+	{ "flood", flood },
+	{ "life_and_death", life_and_death },
+	{ "device_reset_message", device_reset_message },
+	{ "intx", intx },
+	{ "configuration", configuration },
+};
+
+TAP_MAIN(tests)

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * dibs-fabric: the virtio-dibs device, Documentation/networking/virtio-dibs.rst
+ *
+ * Numbers such as V-18 are those of the requirements there.
+ */
+#include <endian.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "../../include/uapi/linux/virtio_dibs.h"
+#include "fault.h"
+#include "port.h"
+#include "virtio_dibs.h"
+
+#define NR_MOVE_QUEUES	(VPCI_MAX_QUEUES - VIRTIO_DIBS_VQ_MOVE)
+#define DEVICE_ID	44
+
+/* What is done for one queue before it is the turn of others */
+#define BUDGET_REQUESTS	64
+#define BUDGET_BYTES	(256u << 10)
+
+/* Segments up to this length are written in whole words (V-20) */
+#define SMALL_SEG	64
+
+static const uint32_t status_of[FABRIC_NR_STATUS] = {
+	[FABRIC_OK]		= VIRTIO_DIBS_S_OK,
+	[FABRIC_NOENT]		= VIRTIO_DIBS_S_NOENT,
+	[FABRIC_PERM]		= VIRTIO_DIBS_S_PERM,
+	[FABRIC_RANGE]		= VIRTIO_DIBS_S_RANGE,
+	[FABRIC_INVAL]		= VIRTIO_DIBS_S_INVAL,
+	[FABRIC_BUSY]		= VIRTIO_DIBS_S_BUSY,
+	[FABRIC_NOMEM]		= VIRTIO_DIBS_S_NOMEM,
+	[FABRIC_UNREACH]	= VIRTIO_DIBS_S_NETUNREACH,
+	[FABRIC_AGAIN]		= VIRTIO_DIBS_S_AGAIN,
+	[FABRIC_NODEV]		= VIRTIO_DIBS_S_NODEV,
+	[FABRIC_UNSUPPORTED]	= VIRTIO_DIBS_S_OPNOTSUPP,
+	[FABRIC_IO]		= VIRTIO_DIBS_S_IO,
+};
+
+static uint32_t answer(struct port *p, enum fabric_status status)
+{
+	fabric_count(p->fabric, p->nr, status);
+	return htole32(status_of[status]);
+}
+
+static void device_config(struct port *p, uint8_t *buf)
+{
+	const struct fabric_state *st = p->fabric->st;
+	struct virtio_dibs_config config = {
+		.fabric_id = htole16(p->fabric_id),
+		.num_move_queues = htole16(NR_MOVE_QUEUES),
+		.max_dmbs = htole32(st->max_dmbs),
+		.max_dmb_len = htole32(VIRTIO_DIBS_MAX_LEN),
+		.max_dmb_ranges = htole16(FABRIC_MAX_RANGES),
+	};
+
+	memcpy(config.gid, st->ports[p->nr].gid, sizeof(config.gid));
+	memcpy(buf, &config, sizeof(config));
+}
+
+/* ------------------------------- control queue ------------------------------- */
+
+/* V-12: the ranges, checked; what is left to check belongs to the fabric */
+static bool get_grant(const struct virtio_dibs_register_dmb *req, uint32_t len,
+		      struct fabric_grant *grant)
+{
+	uint64_t sum = 0;
+	uint32_t i;
+
+	grant->nr_ranges = le16toh(req->nranges);
+	if (!grant->nr_ranges || grant->nr_ranges > FABRIC_MAX_RANGES ||
+	    len != sizeof(*req) + grant->nr_ranges * sizeof(req->ranges[0]))
+		return false;
+	memcpy(grant->rgid, req->rgid, sizeof(grant->rgid));
+	grant->idx = le32toh(req->idx);
+	for (i = 0; i < grant->nr_ranges; i++) {
+		grant->ranges[i].addr = le64toh(req->ranges[i].addr);
+		grant->ranges[i].len = le32toh(req->ranges[i].len);
+		if ((grant->ranges[i].addr | grant->ranges[i].len) %
+		    VIRTIO_DIBS_DMB_ALIGN)
+			return false;
+		sum += grant->ranges[i].len;
+	}
+	return sum == le32toh(req->len) && sum <= VIRTIO_DIBS_MAX_LEN;
+}
+
+static enum fabric_status do_register(struct port *p, uint64_t request, const void *msg,
+				      uint32_t len, uint64_t *token)
+{
+	struct fabric_grant grant = { 0 };
+
+	if (len < sizeof(struct virtio_dibs_register_dmb) ||
+	    !get_grant(msg, len, &grant))
+		return FABRIC_INVAL;
+	return fabric_register(p->fabric, p->nr, request, &grant, token);
+}
+
+static enum fabric_status do_unregister(struct port *p, uint64_t request,
+					const void *msg, uint32_t len)
+{
+	const struct virtio_dibs_unregister_dmb *req = msg;
+
+	if (len != sizeof(*req))
+		return FABRIC_INVAL;
+	return fabric_unregister(p->fabric, p->nr, request, le64toh(req->token),
+				 port_now());
+}
+
+static enum fabric_status do_query(struct port *p, const void *msg, uint32_t len)
+{
+	const struct virtio_dibs_query_gid *req = msg;
+
+	if (len != sizeof(*req))
+		return FABRIC_INVAL;
+	return fabric_query(p->fabric, p->nr, req->gid);
+}
+
+static enum fabric_status do_signal_event(struct port *p, uint64_t request,
+					  const void *msg, uint32_t len)
+{
+	const struct virtio_dibs_signal_event *req = msg;
+
+	if (len != sizeof(*req))
+		return FABRIC_INVAL;
+	return fabric_send(p->fabric, p->nr, request, req->gid, le32toh(req->code),
+			   le64toh(req->info), port_now());
+}
+
+static enum fabric_status do_control(struct port *p, uint64_t request, const void *msg,
+				     uint32_t len, uint64_t *token)
+{
+	const struct virtio_dibs_ctrl_hdr *hdr = msg;
+
+	if (len < sizeof(*hdr))
+		return FABRIC_INVAL;
+	switch (le16toh(hdr->cmd)) {
+	case VIRTIO_DIBS_C_REGISTER_DMB:
+		return do_register(p, request, msg, len, token);
+	case VIRTIO_DIBS_C_UNREGISTER_DMB:
+		return do_unregister(p, request, msg, len);
+	case VIRTIO_DIBS_C_QUERY_GID:
+		return do_query(p, msg, len);
+	case VIRTIO_DIBS_C_SIGNAL_EVENT:
+		return do_signal_event(p, request, msg, len);
+	}
+	return FABRIC_UNSUPPORTED;
+}
+
+/* Longer than any request, so what does not fit in is wrong whatever it is */
+union request {
+	struct virtio_dibs_register_dmb reg;
+	uint8_t room[sizeof(struct virtio_dibs_register_dmb) +
+		     FABRIC_MAX_RANGES * sizeof(struct virtio_dibs_range) + 8];
+};
+
+static bool serve_control_one(struct port *p, struct vq *q, const struct vq_chain *c)
+{
+	struct vq_reader r = { .chain = c };
+	struct virtio_dibs_ctrl_resp resp = { 0 };
+	uint32_t len, tag = vq_tag(q) + 1;
+	uint64_t token = 0;
+	union request req;
+
+	if (c->in_len < sizeof(resp)) {
+		q->broken = true;
+		return false;
+	}
+	len = c->out_len < sizeof(req) ? c->out_len : sizeof(req);
+	if (!vq_read(q, &r, &req, len))
+		return false;
+	/* 0 is the number of no request */
+	tag += !tag;
+	resp.status = answer(p, do_control(p, tag, &req, len, &token));
+	resp.token = htole64(token);
+	return vq_write(q, c, &resp, sizeof(resp)) && vq_put(q, c, sizeof(resp), tag);
+}
+
+/* ------------------------------- move queues ------------------------------- */
+
+/**
+ * struct move - a move that is being executed
+ * @q: queue that it is from
+ * @r: position in it
+ * @ref: where it goes
+ * @mem: memory of the owner of that
+ */
+struct move {
+	struct vq *q;
+	struct vq_reader r;
+	struct fabric_ref ref;
+	struct mem *mem;
+};
+
+/* The place of an offset of a DMB, and how much of want is in one piece there */
+static void *dmb_at(struct move *m, uint32_t offset, uint32_t want, uint64_t *got)
+{
+	const struct fabric_range *range = m->ref.dmb->ranges;
+
+	for (; offset >= range->len; range++)
+		offset -= range->len;
+	if (want > range->len - offset)
+		want = range->len - offset;
+	return mem_at(m->mem, range->addr + offset, want, true, got);
+}
+
+static enum fabric_status copy_out(struct move *m, uint32_t offset, const void *from,
+				   uint32_t size)
+{
+	uint64_t got;
+	void *to;
+
+	for (; size; size -= got, offset += got, from = (const char *)from + got) {
+		to = dmb_at(m, offset, size, &got);
+		if (!to)
+			return FABRIC_IO;
+		mem_copy(to, from, got);
+	}
+	return FABRIC_OK;
+}
+
+static enum fabric_status move_seg(struct move *m, uint32_t offset, uint32_t size)
+{
+	uint8_t small[SMALL_SEG] __attribute__((aligned(8)));
+	enum fabric_status status = FABRIC_OK;
+	uint32_t got;
+	void *from;
+
+	if (size <= SMALL_SEG)
+		return vq_read(m->q, &m->r, small, size) ?
+		       copy_out(m, offset, small, size) : FABRIC_IO;
+	for (; size && status == FABRIC_OK; size -= got, offset += got) {
+		from = vq_read_piece(m->q, &m->r, size, &got);
+		if (!from)
+			return FABRIC_IO;
+		status = copy_out(m, offset, from, got);
+	}
+	return status;
+}
+
+/* V-19: what can be said without a look at the DMB; the length of the data in *len */
+static bool move_ok(const struct virtio_dibs_move *hdr,
+		    const struct virtio_dibs_move_seg *segs, uint32_t nsegs,
+		    uint64_t out_len, uint64_t *len)
+{
+	uint32_t i;
+
+	if ((le16toh(hdr->flags) & VIRTIO_DIBS_MOVE_F_SIGNAL) &&
+	    le16toh(hdr->signal) >= FABRIC_MAX_SIGNALS)
+		return false;
+	*len = 0;
+	for (i = 0; i < nsegs; i++)
+		*len += le32toh(segs[i].size);
+	return out_len == sizeof(*hdr) + nsegs * sizeof(*segs) + *len;
+}
+
+static enum fabric_status do_move(struct port *p, struct vq *q,
+				  const struct vq_chain *c, uint64_t *len)
+{
+	struct virtio_dibs_move_seg segs[VIRTIO_DIBS_MAX_SEGS];
+	struct move m = { .q = q, .r = { .chain = c } };
+	struct virtio_dibs_move hdr;
+	enum fabric_status status;
+	uint32_t i, nsegs;
+
+	if (c->out_len < sizeof(hdr) || !vq_read(q, &m.r, &hdr, sizeof(hdr)))
+		return FABRIC_INVAL;
+	nsegs = le16toh(hdr.nsegs);
+	if (!nsegs || nsegs > VIRTIO_DIBS_MAX_SEGS ||
+	    c->out_len < sizeof(hdr) + nsegs * sizeof(segs[0]) ||
+	    !vq_read(q, &m.r, segs, nsegs * sizeof(segs[0])) ||
+	    !move_ok(&hdr, segs, nsegs, c->out_len, len))
+		return FABRIC_INVAL;
+	status = fabric_find(p->fabric, p->nr, le64toh(hdr.token), &m.ref);
+	if (status != FABRIC_OK)
+		return status;
+	m.mem = &p->all[m.ref.port].mem;
+	for (i = 0; i < nsegs && status == FABRIC_OK; i++) {
+		status = fabric_check(&m.ref, le32toh(segs[i].offset),
+				      le32toh(segs[i].size));
+		if (status == FABRIC_OK)
+			status = move_seg(&m, le32toh(segs[i].offset),
+					  le32toh(segs[i].size));
+		/* an owner that watches sees one segment after another */
+		atomic_thread_fence(memory_order_release);
+	}
+	fault_point(FAULT_MOVE_COPIED);
+	if (status != FABRIC_OK)
+		return status;
+	fabric_moved(p->fabric, p->nr, &m.ref, *len);
+	if (le16toh(hdr.flags) & VIRTIO_DIBS_MOVE_F_SIGNAL)
+		fabric_raise(p->fabric, &m.ref, le16toh(hdr.signal));
+	return status;
+}
+
+static bool serve_move_one(struct port *p, struct vq *q, const struct vq_chain *c,
+			   uint64_t *bytes)
+{
+	struct virtio_dibs_move_resp resp;
+	enum fabric_status status;
+	uint64_t len = 0;
+
+	if (c->in_len < sizeof(resp)) {
+		q->broken = true;
+		return false;
+	}
+	status = do_move(p, q, c, &len);
+	if (q->broken)
+		return false;
+	*bytes += len;
+	resp.status = answer(p, status);
+	return vq_write(q, c, &resp, sizeof(resp)) && vq_put(q, c, sizeof(resp), 0);
+}
+
+/* Requests of the driver; true if there are more */
+static bool serve_requests(struct port *p, struct vq *q, bool control)
+{
+	struct vq_chain chain;
+	uint64_t bytes = 0;
+	uint32_t n;
+
+	for (n = 0; n < BUDGET_REQUESTS && bytes < BUDGET_BYTES; n++) {
+		if (!vq_get(q, &chain)) {
+			if (q->broken || !vq_rest(q))
+				return false;
+			continue;
+		}
+		if (control)
+			serve_control_one(p, q, &chain);
+		else
+			serve_move_one(p, q, &chain, &bytes);
+		if (q->broken)
+			return false;
+		port_begin(p, q - p->vpci.queue, atomic_load(&q->st->cursor));
+	}
+	return true;
+}
+
+/* ----------------------------- events and signals ----------------------------- */
+
+/*
+ * A buffer to put something into, which there is. Doorbells are asked for only when
+ * there is none.
+ */
+static bool get_room(struct vq *q, struct vq_chain *c, uint32_t len)
+{
+	while (!vq_get(q, c))
+		if (q->broken || !vq_rest(q))
+			return false;
+	if (!c->nr_out && c->in_len >= len)
+		return true;
+	q->broken = true;
+	return false;
+}
+
+static void event_of(const struct fabric_event *from, struct virtio_dibs_event *to)
+{
+	static const uint32_t dev[] = {
+		[FABRIC_DEV_DISABLED]	= VIRTIO_DIBS_E_DEV_DISABLED,
+		[FABRIC_DEV_ENABLED]	= VIRTIO_DIBS_E_DEV_ENABLED,
+		[FABRIC_DEV_RESTARTED]	= VIRTIO_DIBS_E_DEV_RESTARTED,
+	};
+	uint32_t type = 0, subtype = 0;
+
+	switch (from->type) {
+	case FABRIC_EV_DEV:
+		type = VIRTIO_DIBS_E_DEV;
+		subtype = dev[from->code];
+		break;
+	case FABRIC_EV_BUF:
+		type = VIRTIO_DIBS_E_BUF;
+		subtype = VIRTIO_DIBS_E_BUF_UNREGISTERED;
+		break;
+	case FABRIC_EV_SW:
+		type = VIRTIO_DIBS_E_SW;
+		subtype = from->code;
+		break;
+	case FABRIC_EV_LOST:
+		type = VIRTIO_DIBS_E_OTHER;
+		subtype = VIRTIO_DIBS_E_EVENTS_LOST;
+		break;
+	}
+	*to = (struct virtio_dibs_event){
+		.type = htole32(type),
+		.subtype = htole32(subtype),
+		.token = htole64(from->token),
+		.time = htole64(from->time),
+		.data = htole64(from->info),
+	};
+	memcpy(to->gid, from->gid, sizeof(to->gid));
+}
+
+/* An event that the queue says was delivered is one that a worker died with */
+static bool serve_events(struct port *p, struct vq *q)
+{
+	struct virtio_dibs_event out;
+	struct fabric_event event;
+	struct vq_chain chain;
+	uint32_t n;
+
+	for (n = 0; n < BUDGET_REQUESTS; n++) {
+		if (!fabric_next_event(p->fabric, p->nr, &event))
+			return false;
+		if ((uint32_t)event.seq != vq_tag(q)) {
+			if (!get_room(q, &chain, sizeof(out)))
+				return false;
+			event_of(&event, &out);
+			if (!vq_write(q, &chain, &out, sizeof(out)) ||
+			    !vq_put(q, &chain, sizeof(out), event.seq))
+				return false;
+		}
+		fabric_event_done(p->fabric, p->nr, event.seq);
+	}
+	return true;
+}
+
+static bool serve_signals(struct port *p, struct vq *q)
+{
+	struct virtio_dibs_signal out;
+	struct fabric_signal sig;
+	struct vq_chain chain;
+	uint32_t n;
+
+	for (n = 0; n < BUDGET_REQUESTS; n++) {
+		if (!fabric_next_signal(p->fabric, p->nr, &sig) ||
+		    !get_room(q, &chain, sizeof(out)))
+			return false;
+		out = (struct virtio_dibs_signal){
+			.token = htole64(sig.token),
+			.idx = htole32(sig.idx),
+			.mask = htole16(sig.mask),
+		};
+		if (!vq_write(q, &chain, &out, sizeof(out)) ||
+		    !vq_put(q, &chain, sizeof(out), 0))
+			return false;
+		fabric_signal_done(p->fabric, p->nr, &sig);
+	}
+	return true;
+}
+
+static bool device_serve(struct port *p, uint32_t queue)
+{
+	struct vq *q = &p->vpci.queue[queue];
+
+	if (queue == VIRTIO_DIBS_VQ_EVENT)
+		return serve_events(p, q);
+	if (queue == VIRTIO_DIBS_VQ_SIGNAL)
+		return serve_signals(p, q);
+	return serve_requests(p, q, queue == VIRTIO_DIBS_VQ_CTRL);
+}
+
+/* -------------------------------- life-cycle -------------------------------- */
+
+static void device_start(struct port *p)
+{
+	fabric_join(p->fabric, p->nr, port_now());
+}
+
+static void device_stop(struct port *p)
+{
+	fabric_leave(p->fabric, p->nr, port_now());
+}
+
+static void device_wake(struct port *p)
+{
+	vpci_kick(p, VIRTIO_DIBS_VQ_EVENT);
+	vpci_kick(p, VIRTIO_DIBS_VQ_SIGNAL);
+}
+
+const struct virtio_ops virtio_dibs_ops = {
+	.id		= DEVICE_ID,
+	.nr_queues	= VPCI_MAX_QUEUES,
+	.features	= 1ULL << VIRTIO_F_VERSION_1 |
+			  1ULL << VIRTIO_F_ACCESS_PLATFORM |
+			  1ULL << VIRTIO_RING_F_EVENT_IDX |
+			  1ULL << VIRTIO_RING_F_INDIRECT_DESC,
+	.required	= 1ULL << VIRTIO_F_VERSION_1 |
+			  1ULL << VIRTIO_F_ACCESS_PLATFORM,
+	.config_len	= sizeof(struct virtio_dibs_config),
+	.config		= device_config,
+	.start		= device_start,
+	.stop		= device_stop,
+	.wake		= device_wake,
+	.serve		= device_serve,
+};

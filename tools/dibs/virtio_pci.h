@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * dibs-fabric: the PCI transport of virtio 1.2, device side
+ */
+#ifndef DIBS_VIRTIO_PCI_H
+#define DIBS_VIRTIO_PCI_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "virtq.h"
+
+#define VPCI_MAX_QUEUES		20
+#define VPCI_CONFIG_SIZE	256
+#define VPCI_DEVICE_CONFIG_MAX	64
+
+struct port;
+struct port_ops;
+
+/**
+ * struct vpci_state - a virtio device; outlives a worker
+ * @config: PCI configuration space
+ * @device_feature_select: register
+ * @driver_feature_select: register
+ * @driver_features: register
+ * @msix_config: register
+ * @queue_select: register
+ * @status: register
+ * @isr: register
+ * @queue: the queues
+ */
+struct vpci_state {
+	uint8_t config[VPCI_CONFIG_SIZE];
+	uint32_t device_feature_select;
+	uint32_t driver_feature_select;
+	uint64_t driver_features;
+	uint16_t msix_config;
+	uint16_t queue_select;
+	_Atomic uint8_t status;
+	_Atomic uint8_t isr;
+	struct vq_state queue[VPCI_MAX_QUEUES];
+};
+
+/**
+ * struct vpci - a worker's view of a virtio device
+ * @queue: the queues, valid while the driver is there
+ * @kicked: bit per queue: there may be buffers
+ */
+struct vpci {
+	struct vq queue[VPCI_MAX_QUEUES];
+	uint32_t kicked;
+};
+
+/**
+ * struct virtio_ops - a type of virtio device
+ * @id: device id
+ * @nr_queues: number of queues
+ * @features: features that are offered
+ * @required: features that the driver has to accept
+ * @config_len: length of the device configuration
+ * @config: the device configuration, @config_len bytes
+ * @start: the driver has set DRIVER_OK
+ * @stop: the device is being reset, or has failed; nothing of the driver is in
+ *	use afterwards
+ * @wake: the fabric has something for the driver
+ * @serve: work on a queue that was kicked; true if there is more to do
+ */
+struct virtio_ops {
+	uint16_t id;
+	uint16_t nr_queues;
+	uint64_t features;
+	uint64_t required;
+	uint32_t config_len;
+	void (*config)(struct port *p, uint8_t *buf);
+	void (*start)(struct port *p);
+	void (*stop)(struct port *p);
+	void (*wake)(struct port *p);
+	bool (*serve)(struct port *p, uint32_t queue);
+};
+
+extern const struct port_ops vpci_ops;
+
+bool vpci_running(const struct port *p);
+void vpci_kick(struct port *p, uint32_t queue);
+
+#endif /* DIBS_VIRTIO_PCI_H */

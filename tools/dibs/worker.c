@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * dibs-fabric: the worker
+ *
+ * One thread that serves all ports in turn, a bounded piece of work at a time. All
+ * that it must not forget is in &struct state; what it has beside that it makes
+ * anew from there when it takes the place of a worker that has died.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "fault.h"
+#include "log.h"
+#include "sandbox.h"
+#include "state.h"
+
+/* Messages of one port before it is the turn of others */
+#define BUDGET_MESSAGES	8
+
+
+/**
+ * struct worker - the worker
+ * @st: what outlives it
+ * @fabric: the fabric
+ * @ports: the ports
+ * @nr_ports: how many of them are being served
+ * @epoll: epoll descriptor
+ * @control: control connections
+ */
+struct worker {
+	struct state *st;
+	struct fabric fabric;
+	struct port *ports;
+	uint32_t nr_ports;
+	int epoll;
+	struct control control;
+};
+
+static struct worker w;
+
+uint64_t port_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/**
+ * port_begin() - note what is being done, in case it kills the worker
+ * @p: for which port
+ * @what: number of a queue, or one of &enum port_work
+ * @which: what tells it from what was done before and will be done later
+ */
+void port_begin(struct port *p, uint8_t what, uint64_t which)
+{
+	atomic_store(p->serving, (uint64_t)(p->nr + 1) << 48 | (uint64_t)what << 40 |
+				 (which & 0xffffffffff));
+}
+
+void port_end(struct port *p)
+{
+	atomic_store(p->serving, 0);
+}
+
+static void on_wake(void *arg, uint32_t port)
+{
+	struct worker *worker = arg;
+
+	worker->ports[port].ops->wake(&worker->ports[port]);
+}
+
+/* Guest memory is in files that others can cut off */
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	uint32_t i;
+
+	(void)context;
+	for (i = 0; i < w.nr_ports; i++)
+		if (mem_fault(&w.ports[i].mem, info->si_addr))
+			return;
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static int watch(int fd, uint32_t events, enum source from, uint32_t port)
+{
+	struct epoll_event e = {
+		.events = events, .data.u64 = (uint64_t)from << 32 | port,
+	};
+
+	return epoll_ctl(w.epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+static int connected(const struct port *p)
+{
+	return atomic_load(&p->st->vu.fd);
+}
+
+/* -------------------------------- connections -------------------------------- */
+
+static void watch_client(struct port *p)
+{
+	if (watch(connected(p), EPOLLIN | EPOLLRDHUP | EPOLLET, FROM_CLIENT, p->nr))
+		p->failed = "cannot be watched";
+	p->readable = true;
+}
+
+/* A port has one client at a time, others wait for their turn */
+static void accept_client(struct port *p)
+{
+	int fd = accept4(p->st->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	p->ops->reset(p);
+	if (!vu_accept(p, fd)) {
+		close(fd);
+		return;
+	}
+	log_event("port %s: connected", p->st->name);
+	epoll_ctl(w.epoll, EPOLL_CTL_DEL, p->st->listen_fd, NULL);
+	watch_client(p);
+}
+
+static void close_client(struct port *p)
+{
+	log_event("port %s: closed: %s", p->st->name, p->failed);
+	vu_close(p);
+	atomic_store(&p->st->poison, 0);
+	atomic_store(&p->st->died_at, 0);
+	p->failed = NULL;
+	p->readable = false;
+	p->ready = false;
+	watch(p->st->listen_fd, EPOLLIN, FROM_LISTENER, p->nr);
+}
+
+/* --------------------------------- starting --------------------------------- */
+
+static bool known_fd(int fd)
+{
+	const struct state *st = w.st;
+	uint32_t i;
+
+	if (fd <= STDERR_FILENO || fd == w.epoll || fd == st->control_fd ||
+	    fd == st->nudge_fd || fd == st->signal_fd || fd == st->want_fd ||
+	    fd == st->reply_pipe[0] || fd == st->reply_pipe[1])
+		return true;
+	for (i = 0; i < w.nr_ports; i++)
+		if (fd == st->ports[i].listen_fd || vu_owns_fd(&st->ports[i].vu, fd))
+			return true;
+	return false;
+}
+
+/* A connection that was accepted by a worker that died before it could note it */
+static bool adopt(int fd)
+{
+	struct sockaddr_un sa = { 0 };
+	socklen_t len = sizeof(sa), size = sizeof(int);
+	int listening = 0;
+	uint32_t i;
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) || sa.sun_family != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) || listening)
+		return false;
+	for (i = 0; i < w.nr_ports; i++) {
+		struct port *p = &w.ports[i];
+
+		if (connected(p) || strncmp(p->st->path, sa.sun_path, sizeof(sa.sun_path)))
+			continue;
+		p->ops->reset(p);
+		return vu_accept(p, fd);
+	}
+	return false;
+}
+
+/* Descriptors are given out from the lowest, so none is far behind the last known */
+#define FD_SLACK	64
+
+static void sweep_fds(void)
+{
+	int fd, quiet = 0;
+
+	for (fd = STDERR_FILENO + 1; quiet < FD_SLACK; fd++) {
+		if (fcntl(fd, F_GETFD) < 0) {
+			quiet++;
+			continue;
+		}
+		quiet = 0;
+		if (!known_fd(fd) && !adopt(fd))
+			close(fd);
+	}
+}
+
+static int port_init(uint32_t nr)
+{
+	struct port *p = &w.ports[nr];
+
+	p->nr = nr;
+	p->st = &w.st->ports[nr];
+	p->all = w.ports;
+	p->fabric = &w.fabric;
+	p->fabric_id = w.st->fabric_id;
+	p->ops = &vpci_ops;
+	p->serving = &w.st->serving;
+	p->reply_pipe = w.st->reply_pipe;
+	return mem_open(&p->mem, &p->st->vu.mem);
+}
+
+static void port_restart(struct port *p)
+{
+	if (!connected(p))
+		return;
+	vu_restart(p);
+	if (!p->failed)
+		p->ops->restart(p);
+}
+
+static void port_watch(struct port *p)
+{
+	if (connected(p))
+		watch_client(p);
+	else
+		watch(p->st->listen_fd, EPOLLIN, FROM_LISTENER, p->nr);
+}
+
+/* Ports that the holder has added */
+static int add_ports(void)
+{
+	uint32_t nr = atomic_load(&w.st->fabric.nr_ports);
+
+	for (; w.nr_ports < nr; w.nr_ports++)
+		if (port_init(w.nr_ports))
+			return -1;
+	return 0;
+}
+
+static int start(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	uint32_t i;
+
+	sigaction(SIGBUS, &sa, NULL);
+	w.ports = calloc(FABRIC_MAX_PORTS, sizeof(*w.ports));
+	w.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!w.ports || w.epoll < 0 || add_ports())
+		return -1;
+	if (fabric_open(&w.fabric, &w.st->fabric))
+		return -1;
+	sweep_fds();
+	w.fabric.wake = on_wake;
+	w.fabric.arg = &w;
+	control_init(&w.control, w.st, &w.fabric, w.epoll);
+	for (i = 0; i < w.nr_ports; i++)
+		port_restart(&w.ports[i]);
+	for (i = 0; i < w.nr_ports; i++)
+		port_watch(&w.ports[i]);
+	if (w.st->control_fd && watch(w.st->control_fd, EPOLLIN, FROM_CONTROL, 0))
+		return -1;
+	return watch(w.st->nudge_fd, EPOLLIN, FROM_NUDGE, 0);
+}
+
+/* --------------------------------- serving --------------------------------- */
+
+static void on_nudge(void)
+{
+	uint32_t i, old = w.nr_ports;
+	uint64_t n;
+
+	if (read(w.st->nudge_fd, &n, sizeof(n)) < 0)
+		return;
+	if (add_ports() || fabric_ports_added(&w.fabric, old))
+		abort();
+	for (i = old; i < w.nr_ports; i++)
+		port_watch(&w.ports[i]);
+}
+
+static void dispatch(const struct epoll_event *e)
+{
+	struct port *p = &w.ports[e->data.u64 & 0xffffffff];
+
+	switch (e->data.u64 >> 32) {
+	case FROM_LISTENER:
+		accept_client(p);
+		break;
+	case FROM_CLIENT:
+		p->readable = true;
+		break;
+	case FROM_CONTROL:
+		control_accept(&w.control);
+		break;
+	case FROM_CONTROL_CLIENT:
+		control_serve(&w.control, e->data.u64 & 0xffffffff);
+		break;
+	case FROM_NUDGE:
+		on_nudge();
+		break;
+	}
+}
+
+/* Serves a port for a while */
+static void serve_port(struct port *p)
+{
+	uint32_t n = 0;
+
+	while (p->readable && !p->failed && n++ < BUDGET_MESSAGES)
+		p->readable = vu_step(p);
+	if (!p->failed && p->ready)
+		p->ready = p->ops->serve(p);
+	if (p->mem.broken && !p->failed)
+		p->failed = "its memory was cut off";
+	if (p->failed)
+		close_client(p);
+}
+
+static bool has_work(const struct port *p)
+{
+	return p->readable || p->ready || p->failed || p->mem.broken;
+}
+
+/* What is done for one port can be work for one before it: look again at the end */
+static bool serve_ports(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < w.nr_ports; i++)
+		if (has_work(&w.ports[i]))
+			serve_port(&w.ports[i]);
+	for (i = 0; i < w.nr_ports; i++)
+		if (has_work(&w.ports[i]))
+			return true;
+	return false;
+}
+
+int worker_run(struct state *st)
+{
+	struct epoll_event events[64];
+	bool more = true;
+	int i, n;
+
+	w.st = st;
+	if (start()) {
+		log_event("worker: cannot start: %s", strerror(errno));
+		return -1;
+	}
+	if (sandbox_enter()) {
+		log_event("worker: no sandbox: %s", strerror(errno));
+		return -1;
+	}
+	atomic_store(&st->early, 0);
+	for (;;) {
+		n = epoll_wait(w.epoll, events, 64, more ? 0 : -1);
+		for (i = 0; i < n; i++)
+			dispatch(&events[i]);
+		more = serve_ports();
+	}
+}

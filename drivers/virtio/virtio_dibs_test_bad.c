@@ -18,7 +18,10 @@
 #include "virtio_dibs.h"
 #include "virtio_dibs_fake.h"
 
-static unsigned int rounds = 300;
+/* less where everything takes ten times as long */
+#define SLOW		IS_ENABLED(CONFIG_KASAN)
+
+static unsigned int rounds = SLOW ? 50 : 300;
 module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "devices that do things at random");
 
@@ -584,7 +587,7 @@ static void test_restart_fails(struct kunit *test)
 	expect_works(test, fake, 2);
 }
 
-#define FLOOD	100000
+#define FLOOD		(SLOW ? 10000 : 100000)
 
 static int flood(void *data)
 {

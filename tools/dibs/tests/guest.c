@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -71,6 +72,8 @@ static void exec_daemon(int nr_ports, const char *fault)
 		argv[n++] = port[i];
 	}
 	argv[n] = NULL;
+	/* a test that fails leaves none behind */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (fault)
 		setenv("DIBS_FAULT", fault, 1);
 	execv(argv[0], argv);

@@ -41,7 +41,7 @@ else
 		"kernel x86-debug:kernel.sh x86-debug"
 		"kunit x86-kcsan:kunit.sh x86-kcsan"
 		"fabric:fabric.sh"
-		"pair x86:pair-test.sh x86"
+		"pair x86:pair-test.sh --long x86"
 		"selftest x86-kcsan:selftest.sh x86-kcsan"
 		"selftest x86-debug:selftest.sh --long x86-debug"
 		"series:series.sh check"

@@ -91,9 +91,10 @@ static char *status(const struct control *c)
 /* The holder makes the socket: the worker cannot see files */
 static const char *add(struct control *c, const char *name)
 {
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 	static const uint64_t one = 1;
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz"
-				  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+	size_t len = strspn(name, allowed);
 
 	if (!len || name[len] || len >= PORT_NAME_MAX)
 		return "{\"error\": \"bad name\"}";

@@ -26,7 +26,6 @@
 /* Messages of one port before it is the turn of others */
 #define BUDGET_MESSAGES	8
 
-
 /**
  * struct worker - the worker
  * @st: what outlives it

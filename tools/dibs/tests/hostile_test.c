@@ -714,6 +714,7 @@ static void features_and_status(void)
 /* V-12: each field of each request */
 static void bad_control(void)
 {
+	static const uint8_t nobody[16];
 	struct virtio_dibs_register_dmb *r;
 	uint32_t len, cmd;
 
@@ -745,7 +746,7 @@ static void bad_control(void)
 	CHECK_EQ(g_register(&evil, 65535, evil.gid, G_DMBS, PAGE, NULL), 0);
 	CHECK_EQ(g_register(&evil, 65535, evil.gid, G_DMBS, PAGE, NULL),
 		 VIRTIO_DIBS_S_BUSY);
-	CHECK_EQ(g_register(&evil, 1, (uint8_t[16]){ 0 }, G_DMBS, PAGE, NULL),
+	CHECK_EQ(g_register(&evil, 1, nobody, G_DMBS, PAGE, NULL),
 		 VIRTIO_DIBS_S_INVAL);
 	/* len is not the sum; too many ranges; a range that wraps */
 	g_register(&evil, 2, evil.gid, G_DMBS, PAGE, NULL);

@@ -216,7 +216,8 @@ static int vdibs_move(struct vdibs *vd, struct vdibs_moveq *q,
 	if (vdibs_failed(vd))
 		return -EIO;
 	move->usecs = vdibs_move_timeout * (u64)USEC_PER_MSEC;
-	if (move->left <= VDIBS_INLINE)
+	/* smaller than the room, or empty segments at the end would be left */
+	if (move->left < VDIBS_INLINE)
 		rc = vdibs_exec_small(q, move, why);
 	else
 		rc = vdibs_exec_large(q, move, why);

@@ -36,6 +36,8 @@ struct port_state {
 	struct vpci_state vpci;
 };
 
+#define PORT_PASSES	2
+
 /**
  * struct port_ops - a type of device, as the connection sees it
  * @nr_vectors: MSI-X vectors
@@ -46,6 +48,8 @@ struct port_state {
  * @intx_pending: an interrupt is waiting for its line
  * @serve: work off some of what the guest asks for; true if there is more
  * @restart: a worker goes on with what another has begun
+ * @repeat: execute again what another may have half done; called for all ports with
+ *	0, and then with each number below %PORT_PASSES
  * @wake: the fabric has something for the guest
  */
 struct port_ops {
@@ -59,6 +63,7 @@ struct port_ops {
 	bool (*intx_pending)(struct port *p);
 	bool (*serve)(struct port *p);
 	void (*restart)(struct port *p);
+	void (*repeat)(struct port *p, unsigned int pass);
 	void (*wake)(struct port *p);
 };
 

@@ -56,10 +56,16 @@ static void drop_fd(_Atomic int32_t *where)
 static void close_fds(struct vu_state *vu)
 {
 	uint32_t i;
+	int fd;
 
-	for (i = 0; i < vu->nr_fds; i++)
-		if (!vu_owns_fd(vu, vu->fds[i]))
-			close(vu->fds[i]);
+	for (i = 0; i < vu->nr_fds; i++) {
+		fd = vu->fds[i];
+		/* whoever repeats this may have been given the number anew */
+		vu->fds[i] = -1;
+		fault_point(FAULT_FD_FORGOTTEN);
+		if (fd >= 0 && !vu_owns_fd(vu, fd))
+			close(fd);
+	}
 	vu->nr_fds = 0;
 	fault_point(FAULT_FDS_CLOSED);
 }

@@ -18,8 +18,7 @@
 #define NR_MOVE_QUEUES	(VPCI_MAX_QUEUES - VIRTIO_DIBS_VQ_MOVE)
 #define DEVICE_ID	44
 
-/* What is done for one queue before it is the turn of others */
-#define BUDGET_REQUESTS	64
+/* What is moved for one queue before it is the turn of others */
 #define BUDGET_BYTES	(256u << 10)
 
 /* Segments up to this length are written in whole words (V-20) */
@@ -315,13 +314,13 @@ static bool serve_move_one(struct port *p, struct vq *q, const struct vq_chain *
 }
 
 /* Requests of the driver; true if there are more */
-static bool serve_requests(struct port *p, struct vq *q, bool control)
+static bool serve_requests(struct port *p, struct vq *q, bool control, uint32_t limit)
 {
 	struct vq_chain chain;
 	uint64_t bytes = 0;
 	uint32_t n;
 
-	for (n = 0; n < BUDGET_REQUESTS && bytes < BUDGET_BYTES; n++) {
+	for (n = 0; n < limit && bytes < BUDGET_BYTES; n++) {
 		if (!vq_get(q, &chain)) {
 			if (q->broken || !vq_rest(q))
 				return false;
@@ -393,14 +392,14 @@ static void event_of(const struct fabric_event *from, struct virtio_dibs_event *
 }
 
 /* An event that the queue says was delivered is one that a worker died with */
-static bool serve_events(struct port *p, struct vq *q)
+static bool serve_events(struct port *p, struct vq *q, uint32_t limit)
 {
 	struct virtio_dibs_event out;
 	struct fabric_event event;
 	struct vq_chain chain;
 	uint32_t n;
 
-	for (n = 0; n < BUDGET_REQUESTS; n++) {
+	for (n = 0; n < limit; n++) {
 		if (!fabric_next_event(p->fabric, p->nr, &event))
 			return false;
 		if ((uint32_t)event.seq != vq_tag(q)) {
@@ -416,14 +415,14 @@ static bool serve_events(struct port *p, struct vq *q)
 	return true;
 }
 
-static bool serve_signals(struct port *p, struct vq *q)
+static bool serve_signals(struct port *p, struct vq *q, uint32_t limit)
 {
 	struct virtio_dibs_signal out;
 	struct fabric_signal sig;
 	struct vq_chain chain;
 	uint32_t n;
 
-	for (n = 0; n < BUDGET_REQUESTS; n++) {
+	for (n = 0; n < limit; n++) {
 		if (!fabric_next_signal(p->fabric, p->nr, &sig) ||
 		    !get_room(q, &chain, sizeof(out)))
 			return false;
@@ -440,15 +439,21 @@ static bool serve_signals(struct port *p, struct vq *q)
 	return true;
 }
 
-static bool device_serve(struct port *p, uint32_t queue)
+static bool device_serve(struct port *p, uint32_t queue, uint32_t limit)
 {
 	struct vq *q = &p->vpci.queue[queue];
 
 	if (queue == VIRTIO_DIBS_VQ_EVENT)
-		return serve_events(p, q);
+		return serve_events(p, q, limit);
 	if (queue == VIRTIO_DIBS_VQ_SIGNAL)
-		return serve_signals(p, q);
-	return serve_requests(p, q, queue == VIRTIO_DIBS_VQ_CTRL);
+		return serve_signals(p, q, limit);
+	return serve_requests(p, q, queue == VIRTIO_DIBS_VQ_CTRL, limit);
+}
+
+/* An owner that is told of a move may take the DMB away at once: moves first */
+static bool device_repeats(uint32_t queue, unsigned int pass)
+{
+	return pass ? queue == VIRTIO_DIBS_VQ_CTRL : queue >= VIRTIO_DIBS_VQ_MOVE;
 }
 
 /* -------------------------------- life-cycle -------------------------------- */
@@ -484,4 +489,5 @@ const struct virtio_ops virtio_dibs_ops = {
 	.stop		= device_stop,
 	.wake		= device_wake,
 	.serve		= device_serve,
+	.repeats	= device_repeats,
 };

@@ -15,6 +15,9 @@
 #include "port.h"
 #include "virtio_dibs.h"
 
+/* Buffers that are worked on before it is the turn of another queue */
+#define BUDGET_BUFFERS	64
+
 #define BAR_VIRTIO	0
 #define BAR_MSIX	4
 
@@ -472,7 +475,7 @@ static bool intx_pending(struct port *p)
 /* --------------------------------- queues --------------------------------- */
 
 /* Serves one queue, and tells the driver what came of it; true if there is more */
-static bool serve_queue(struct port *p, uint32_t nr)
+static bool serve_queue(struct port *p, uint32_t nr, uint32_t limit)
 {
 	struct vq *q = &p->vpci.queue[nr];
 	bool more;
@@ -480,7 +483,7 @@ static bool serve_queue(struct port *p, uint32_t nr)
 	if (!q->st->enabled)
 		return false;
 	port_begin(p, nr, atomic_load(&q->st->cursor));
-	more = dev->serve(p, nr);
+	more = dev->serve(p, nr, limit);
 	if (vq_should_notify(q))
 		notify(p, q->st->vector, ISR_QUEUE);
 	port_end(p);
@@ -495,7 +498,7 @@ static bool serve(struct port *p)
 	for (nr = 0; nr < dev->nr_queues && vpci_running(p); nr++) {
 		if (!(kicked >> nr & 1))
 			continue;
-		if (serve_queue(p, nr))
+		if (serve_queue(p, nr, BUDGET_BUFFERS))
 			p->vpci.kicked |= 1u << nr;
 		if (p->vpci.queue[nr].broken)
 			needs_reset(p);
@@ -505,8 +508,7 @@ static bool serve(struct port *p)
 
 /*
  * What another worker has begun can be repeated, and a notification too many does no
- * harm. Requests in the control queue are repeated before anything that came of them
- * is delivered, for that is what tells that they are.
+ * harm.
  */
 static void restart(struct port *p)
 {
@@ -522,8 +524,16 @@ static void restart(struct port *p)
 		notify(p, p->st->vpci.queue[i].vector, ISR_QUEUE);
 		vpci_kick(p, i);
 	}
-	if (p->vpci.kicked & 1)
-		serve_queue(p, 0);
+}
+
+/* One buffer of a queue at most is half done */
+static void repeat(struct port *p, unsigned int pass)
+{
+	uint32_t nr;
+
+	for (nr = 0; nr < dev->nr_queues && vpci_running(p); nr++)
+		if ((p->vpci.kicked >> nr & 1) && dev->repeats(nr, pass))
+			serve_queue(p, nr, 1);
 }
 
 static void wake(struct port *p)
@@ -541,5 +551,6 @@ const struct port_ops vpci_ops = {
 	.intx_pending	= intx_pending,
 	.serve		= serve,
 	.restart	= restart,
+	.repeat		= repeat,
 	.wake		= wake,
 };

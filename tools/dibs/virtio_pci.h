@@ -64,7 +64,10 @@ struct vpci {
  * @stop: the device is being reset, or has failed; nothing of the driver is in
  *	use afterwards
  * @wake: the fabric has something for the driver
- * @serve: work on a queue that was kicked; true if there is more to do
+ * @serve: work on a queue that was kicked, on so many of its buffers at most; true if
+ *	there is more to do
+ * @repeats: is the buffer that was worked on when a worker died to be worked on again
+ *	in this pass of &port_ops.repeat?
  */
 struct virtio_ops {
 	uint16_t id;
@@ -76,7 +79,8 @@ struct virtio_ops {
 	void (*start)(struct port *p);
 	void (*stop)(struct port *p);
 	void (*wake)(struct port *p);
-	bool (*serve)(struct port *p, uint32_t queue);
+	bool (*serve)(struct port *p, uint32_t queue, uint32_t limit);
+	bool (*repeats)(uint32_t queue, unsigned int pass);
 };
 
 extern const struct port_ops vpci_ops;

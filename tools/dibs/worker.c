@@ -200,7 +200,7 @@ static void sweep_fds(void)
 	}
 }
 
-static int port_init(uint32_t nr)
+static void port_init(uint32_t nr)
 {
 	struct port *p = &w.ports[nr];
 
@@ -212,16 +212,44 @@ static int port_init(uint32_t nr)
 	p->ops = &vpci_ops;
 	p->serving = &w.st->serving;
 	p->reply_pipe = w.st->reply_pipe;
-	return mem_open(&p->mem, &p->st->vu.mem);
+	/* for instance sealed meanwhile: that is this port's own trouble */
+	if (mem_open(&p->mem, &p->st->vu.mem))
+		p->failed = "its memory cannot be mapped again";
+}
+
+/* What a port without a client still has was of the last one */
+static void forget_client(struct port *p)
+{
+	atomic_store(&p->st->vu.closing, 0);
+	atomic_store(&p->st->poison, 0);
+	atomic_store(&p->st->died_at, 0);
 }
 
 static void port_restart(struct port *p)
 {
-	if (!connected(p))
+	if (!connected(p)) {
+		forget_client(p);
 		return;
-	vu_restart(p);
+	}
+	if (!p->failed)
+		vu_restart(p);
 	if (!p->failed)
 		p->ops->restart(p);
+}
+
+/*
+ * What may have been half done is repeated before anybody is told what came of it,
+ * and could do something about it: first moves, then requests, of all ports.
+ */
+static void repeat_requests(void)
+{
+	unsigned int pass;
+	uint32_t i;
+
+	for (pass = 0; pass < PORT_PASSES; pass++)
+		for (i = 0; i < w.nr_ports; i++)
+			if (connected(&w.ports[i]))
+				w.ports[i].ops->repeat(&w.ports[i], pass);
 }
 
 static void port_watch(struct port *p)
@@ -233,14 +261,12 @@ static void port_watch(struct port *p)
 }
 
 /* Ports that the holder has added */
-static int add_ports(void)
+static void add_ports(void)
 {
 	uint32_t nr = atomic_load(&w.st->fabric.nr_ports);
 
 	for (; w.nr_ports < nr; w.nr_ports++)
-		if (port_init(w.nr_ports))
-			return -1;
-	return 0;
+		port_init(w.nr_ports);
 }
 
 static int start(void)
@@ -251,8 +277,9 @@ static int start(void)
 	sigaction(SIGBUS, &sa, NULL);
 	w.ports = calloc(FABRIC_MAX_PORTS, sizeof(*w.ports));
 	w.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!w.ports || w.epoll < 0 || add_ports())
+	if (!w.ports || w.epoll < 0)
 		return -1;
+	add_ports();
 	if (fabric_open(&w.fabric, &w.st->fabric))
 		return -1;
 	sweep_fds();
@@ -261,6 +288,10 @@ static int start(void)
 	control_init(&w.control, w.st, &w.fabric, w.epoll);
 	for (i = 0; i < w.nr_ports; i++)
 		port_restart(&w.ports[i]);
+	for (i = 0; i < w.nr_ports; i++)
+		if (w.ports[i].failed)
+			close_client(&w.ports[i]);
+	repeat_requests();
 	for (i = 0; i < w.nr_ports; i++)
 		port_watch(&w.ports[i]);
 	if (w.st->control_fd && watch(w.st->control_fd, EPOLLIN, FROM_CONTROL, 0))
@@ -277,7 +308,8 @@ static void on_nudge(void)
 
 	if (read(w.st->nudge_fd, &n, sizeof(n)) < 0)
 		return;
-	if (add_ports() || fabric_ports_added(&w.fabric, old))
+	add_ports();
+	if (fabric_ports_added(&w.fabric, old))
 		abort();
 	for (i = old; i < w.nr_ports; i++)
 		port_watch(&w.ports[i]);

@@ -7,4 +7,4 @@
 . "$(dirname "$0")/lib.sh"
 
 need_pkgs gcc make libseccomp-dev libjansson-dev
-make -C "$TOP/tools/dibs" OUT="$B/dibs" check
+make --no-print-directory -C "$TOP/tools/dibs" OUT="$B/dibs" check

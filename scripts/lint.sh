@@ -141,6 +141,8 @@ spelling() {
 		cd "$TOP"
 		repo_git ls-files -co --exclude-standard | grep -v '^patches/.*/diff$' |
 			xargs codespell -L inflight --skip '*.awk'
+		# of what is the base's, what we add
+		grep -h '^+' patches/*/diff | codespell -L inflight -
 	) >"$OUT/codespell.findings" 2>&1 || true
 	verdict codespell
 }

@@ -15,7 +15,7 @@ help: ## this list
 demo: ## unmodified applications over SMC-D on a kernel built from here
 	@scripts/demo.sh
 
-check: ## build, lint and test everything that fits into 45 minutes
+check: ## build, lint and test everything but what takes hours
 	@scripts/check.sh
 
 check-long: ## the same with KCSAN, many more rounds, and every commit built

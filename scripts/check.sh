@@ -40,7 +40,7 @@ else
 		"kernel x86-kcsan:kernel.sh x86-kcsan"
 		"kernel x86-debug:kernel.sh x86-debug"
 		"kunit x86-kcsan:kunit.sh x86-kcsan"
-		"fabric:fabric.sh"
+		"fabric:fabric.sh --long"
 		"pair x86:pair-test.sh --long x86"
 		"selftest x86-kcsan:selftest.sh x86-kcsan"
 		"selftest x86-debug:selftest.sh --long x86-debug"

@@ -10,7 +10,7 @@ need_pkgs perl python3 python3-ply python3-git
 # Debian's python3, whatever else is in PATH: it is the one that has the packages
 PATH=/usr/bin:$PATH
 mkdir -p "$B/log"
-# Without --codespell, which takes three quarters of the time: lint.sh runs codespell
+# Without --codespell, which takes most of the time: lint.sh runs codespell
 # itself, on everything that becomes a patch. MAINTAINERS is written once, at the
 # end of the series. Programs for user space cannot use what is recommended inside
 # the kernel.

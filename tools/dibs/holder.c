@@ -170,6 +170,8 @@ static int watch_worker(struct state *st, pid_t pid, const char *dir)
 	int status;
 
 	for (;;) {
+		/* a worker that begins closes descriptors that are not in the state */
+		fds[1].fd = atomic_load(&st->early) ? -1 : st->want_fd;
 		if (!poll(fds, 2, 1000))
 			watchdog(st, pid);
 		if (fds[1].revents)

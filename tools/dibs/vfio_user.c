@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -139,12 +140,24 @@ void vu_intx(struct port *p)
 	vu->intx_masked = 1;
 }
 
+/* An eventfd is a file without a type; others may block whatever they are told */
+static int irq_check(int fd)
+{
+	struct stat sb;
+
+	if (fstat(fd, &sb))
+		return -errno;
+	if (sb.st_mode & S_IFMT)
+		return -EINVAL;
+	return fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
+}
+
 static int set_irq(_Atomic int32_t *where, int fd)
 {
-	int old;
+	int old, rc = fd ? irq_check(fd) : 0;
 
-	if (fd && fcntl(fd, F_SETFL, O_NONBLOCK))
-		return -errno;
+	if (rc)
+		return rc;
 	old = atomic_exchange(where, fd);
 	fault_point(FAULT_IRQ_SET);
 	if (old && old != fd)

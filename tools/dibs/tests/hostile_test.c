@@ -254,7 +254,8 @@ static void descriptors(void)
 /* A descriptor is not taken for something that it is not */
 static void wrong_descriptors(void)
 {
-	int p[2], fd = open("/etc/passwd", O_RDONLY);
+	static const uint64_t most = UINT64_MAX - 1;
+	int p[2], fd = open("/etc/passwd", O_RDONLY), full = eventfd(0, 0);
 
 	setup();
 	CHECK(!pipe(p));
@@ -264,14 +265,15 @@ static void wrong_descriptors(void)
 	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, evil.fd), EINVAL);
 	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, evil.irq[0]), EINVAL);
 	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, fd), EINVAL);
-	/* a full pipe instead of an eventfd: nobody waits for it */
-	fcntl(p[1], F_SETFL, O_NONBLOCK);
-	while (write(p[1], p, sizeof(p)) > 0)
-		;
-	fcntl(p[1], F_SETFL, 0);
 	CHECK_EQ(g_map(&evil, G_IOVA, G_MEM, 0, 3, evil.memfd), 0);
 	CHECK_EQ(g_set_irqs(&evil, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 1, 1,
-			    &p[1], 1), 0);
+			    &p[1], 1), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 1, 1,
+			    &evil.memfd, 1), EINVAL);
+	/* an eventfd that is full and waits for room: nobody waits for it */
+	CHECK(write(full, &most, sizeof(most)) == sizeof(most));
+	CHECK_EQ(g_set_irqs(&evil, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 1, 1,
+			    &full, 1), 0);
 	g_setup(&evil);
 	g_start(&evil);
 	CHECK_EQ(g_query(&evil, good[0].gid), 0);
@@ -279,6 +281,7 @@ static void wrong_descriptors(void)
 	g_close(&evil);
 	close(p[0]);
 	close(p[1]);
+	close(full);
 	close(fd);
 	teardown();
 }

@@ -321,6 +321,8 @@ static bool serve_requests(struct port *p, struct vq *q, bool control, uint32_t 
 	uint32_t n;
 
 	for (n = 0; n < limit && bytes < BUDGET_BYTES; n++) {
+		if (vq_waiting(q))
+			port_begin(p, q - p->vpci.queue, vq_key(q));
 		if (!vq_get(q, &chain)) {
 			if (q->broken || !vq_rest(q))
 				return false;
@@ -332,7 +334,6 @@ static bool serve_requests(struct port *p, struct vq *q, bool control, uint32_t 
 			serve_move_one(p, q, &chain, &bytes);
 		if (q->broken)
 			return false;
-		port_begin(p, q - p->vpci.queue, atomic_load(&q->st->cursor));
 	}
 	return true;
 }
@@ -402,6 +403,7 @@ static bool serve_events(struct port *p, struct vq *q, uint32_t limit)
 	for (n = 0; n < limit; n++) {
 		if (!fabric_next_event(p->fabric, p->nr, &event))
 			return false;
+		port_begin(p, VIRTIO_DIBS_VQ_EVENT, event.seq);
 		if ((uint32_t)event.seq != vq_tag(q)) {
 			if (!get_room(q, &chain, sizeof(out)))
 				return false;
@@ -423,8 +425,10 @@ static bool serve_signals(struct port *p, struct vq *q, uint32_t limit)
 	uint32_t n;
 
 	for (n = 0; n < limit; n++) {
-		if (!fabric_next_signal(p->fabric, p->nr, &sig) ||
-		    !get_room(q, &chain, sizeof(out)))
+		if (!fabric_next_signal(p->fabric, p->nr, &sig))
+			return false;
+		port_begin(p, VIRTIO_DIBS_VQ_SIGNAL, vq_key(q));
+		if (!get_room(q, &chain, sizeof(out)))
 			return false;
 		out = (struct virtio_dibs_signal){
 			.token = htole64(sig.token),

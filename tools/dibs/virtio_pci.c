@@ -482,7 +482,6 @@ static bool serve_queue(struct port *p, uint32_t nr, uint32_t limit)
 
 	if (!q->st->enabled)
 		return false;
-	port_begin(p, nr, atomic_load(&q->st->cursor));
 	more = dev->serve(p, nr, limit);
 	if (vq_should_notify(q))
 		notify(p, q->st->vector, ISR_QUEUE);

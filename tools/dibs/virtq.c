@@ -160,6 +160,21 @@ static bool walk_chain(struct vq *q, struct vq_chain *c)
 	return false;
 }
 
+/* What tells the next buffer from those before and after, in 40 bits */
+uint64_t vq_key(const struct vq *q)
+{
+	return (uint64_t)vq_tag(q) << 16 | vq_position(q);
+}
+
+/* Is there a buffer, as far as the driver says? */
+bool vq_waiting(struct vq *q)
+{
+	uint16_t idx;
+
+	return !q->broken && field_read(q, q->st->avail + 2, &idx) &&
+	       idx != vq_position(q);
+}
+
 /**
  * vq_get() - take the next buffer
  * @q: the queue

@@ -94,6 +94,8 @@ bool vq_addresses_ok(const struct vq_state *st);
 uint16_t vq_position(const struct vq *q);
 uint32_t vq_tag(const struct vq *q);
 
+uint64_t vq_key(const struct vq *q);
+bool vq_waiting(struct vq *q);
 bool vq_get(struct vq *q, struct vq_chain *chain);
 bool vq_put(struct vq *q, const struct vq_chain *chain, uint32_t len, uint32_t tag);
 bool vq_resume(struct vq *q);

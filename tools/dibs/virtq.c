@@ -160,7 +160,9 @@ static bool walk_chain(struct vq *q, struct vq_chain *c)
 	return false;
 }
 
-/* What tells the next buffer from those before and after, in 40 bits */
+/* What tells the next buffer from those before and after, also if only the lowest 40
+ * bits are kept
+ */
 uint64_t vq_key(const struct vq *q)
 {
 	return (uint64_t)vq_tag(q) << 16 | vq_position(q);

@@ -204,6 +204,29 @@ static void poison(void)
 	daemon_stop();
 }
 
+/* A worker dies while a client goes: nothing of that meets the next client */
+static void next_client(void)
+{
+	static const enum fault_at at[] = { FAULT_CLOSING, FAULT_CLOSED };
+	char fault[32];
+	uint32_t i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(fault, sizeof(fault), "%d", at[i]);
+		daemon_start(2, fault);
+		g_open(&a, 0);
+		g_close(&a);
+		g_open(&a, 0);
+		CHECK_EQ(g_query(&a, a.gid), 0);
+		CHECK_EQ(status_number("restarts", 0), 1);
+		kill(daemon_worker(), SIGKILL);
+		CHECK_EQ(g_query(&a, a.gid), 0);
+		CHECK_EQ(status_number("restarts", 0), 2);
+		g_close(&a);
+		daemon_stop();
+	}
+}
+
 /* From the death of a worker to the answer of the next one */
 static void restart_time(void)
 {
@@ -275,6 +298,7 @@ static void killed_at_random(void)
 static const struct tap_test tests[] = {
 	{ "every_point", every_point },
 	{ "poison", poison },
+	{ "next_client", next_client },
 	{ "restart_time", restart_time },
 	{ "killed_at_random", killed_at_random },
 };

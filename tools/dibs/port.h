@@ -50,6 +50,7 @@ struct port_state {
  * @restart: a worker goes on with what another has begun
  * @repeat: execute again what another may have half done; called for all ports with
  *	0, and then with each number below %PORT_PASSES
+ * @mapped: there is more of the guest's memory
  * @wake: the fabric has something for the guest
  */
 struct port_ops {
@@ -64,6 +65,7 @@ struct port_ops {
 	bool (*serve)(struct port *p);
 	void (*restart)(struct port *p);
 	void (*repeat)(struct port *p, unsigned int pass);
+	void (*mapped)(struct port *p);
 	void (*wake)(struct port *p);
 };
 

@@ -255,14 +255,18 @@ static int do_dma_map(struct port *p, const uint8_t *msg, uint32_t len)
 {
 	struct vu_state *vu = &p->st->vu;
 	struct vu_dma_map req;
+	int rc;
 
 	if (len != sizeof(req) || vu->nr_fds > 1)
 		return -EINVAL;
 	memcpy(&req, msg, sizeof(req));
 	if (req.flags & ~(VU_DMA_F_READ | VU_DMA_F_WRITE) || !req.flags)
 		return -EINVAL;
-	return mem_map_add(&p->mem, req.addr, req.size, req.offset,
-			   req.flags & VU_DMA_F_WRITE, vu->nr_fds ? vu->fds[0] : -1);
+	rc = mem_map_add(&p->mem, req.addr, req.size, req.offset,
+			 req.flags & VU_DMA_F_WRITE, vu->nr_fds ? vu->fds[0] : -1);
+	if (!rc)
+		p->ops->mapped(p);
+	return rc;
 }
 
 static int do_dma_unmap(struct port *p, const uint8_t *msg, uint32_t len,

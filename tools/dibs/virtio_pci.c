@@ -197,6 +197,7 @@ static void attach_queues(struct port *p)
 	for (i = 0; i < dev->nr_queues; i++)
 		vq_attach(&p->vpci.queue[i], &p->st->vpci.queue[i], &p->mem, event_idx);
 	p->vpci.kicked = 0;
+	p->vpci.stalled = 0;
 }
 
 /* 2.1.2: the driver has violated the rules, nothing goes on before a reset */
@@ -505,10 +506,21 @@ static bool serve(struct port *p)
 	return p->vpci.kicked;
 }
 
-/*
- * What another worker has begun can be repeated, and a notification too many does no
- * harm.
- */
+/* Doorbells of before were another worker's, and a notification too many does no harm */
+static void resume_stalled(struct port *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < dev->nr_queues && vpci_running(p); i++) {
+		if (!(p->vpci.stalled >> i & 1) || !vq_resume(&p->vpci.queue[i]))
+			continue;
+		p->vpci.stalled &= ~(1u << i);
+		notify(p, p->st->vpci.queue[i].vector, ISR_QUEUE);
+		vpci_kick(p, i);
+	}
+}
+
+/* What another worker has begun can be repeated */
 static void restart(struct port *p)
 {
 	uint32_t i;
@@ -517,12 +529,10 @@ static void restart(struct port *p)
 	if (!vpci_running(p))
 		return;
 	dev->start(p);
-	for (i = 0; i < dev->nr_queues; i++) {
-		if (!p->st->vpci.queue[i].enabled || !vq_resume(&p->vpci.queue[i]))
-			continue;
-		notify(p, p->st->vpci.queue[i].vector, ISR_QUEUE);
-		vpci_kick(p, i);
-	}
+	for (i = 0; i < dev->nr_queues; i++)
+		if (p->st->vpci.queue[i].enabled)
+			p->vpci.stalled |= 1u << i;
+	resume_stalled(p);
 }
 
 /* One buffer of a queue at most is half done */
@@ -551,5 +561,6 @@ const struct port_ops vpci_ops = {
 	.serve		= serve,
 	.restart	= restart,
 	.repeat		= repeat,
+	.mapped		= resume_stalled,
 	.wake		= wake,
 };

@@ -46,10 +46,12 @@ struct vpci_state {
  * struct vpci - a worker's view of a virtio device
  * @queue: the queues, valid while the driver is there
  * @kicked: bit per queue: there may be buffers
+ * @stalled: bit per queue: its memory was away when this worker began
  */
 struct vpci {
 	struct vq queue[VPCI_MAX_QUEUES];
 	uint32_t kicked;
+	uint32_t stalled;
 };
 
 /**

@@ -227,6 +227,37 @@ static void next_client(void)
 	}
 }
 
+/*
+ * The memory is away when a worker begins. What was asked for before is served when it
+ * is back, without another doorbell.
+ */
+static void memory_away(void)
+{
+	struct virtio_dibs_query_gid *q;
+	struct g_piece out = { G_REQUEST, sizeof(*q) }, in = { G_ANSWER, 16 };
+	struct virtio_dibs_ctrl_resp *resp;
+
+	daemon_start(2, NULL);
+	g_open(&a, 0);
+	CHECK_EQ(g_query(&a, a.gid), 0);
+	CHECK_EQ(g_unmap(&a, G_IOVA, G_MEM), 0);
+	q = (void *)(a.mem + G_REQUEST);
+	resp = (void *)(a.mem + G_ANSWER);
+	*q = (struct virtio_dibs_query_gid){ .hdr.cmd = VIRTIO_DIBS_C_QUERY_GID };
+	memcpy(q->gid, a.gid, sizeof(q->gid));
+	memset(resp, 0xee, sizeof(*resp));
+	g_add_chain(&a, VIRTIO_DIBS_VQ_CTRL, &out, 1, &in, 1);
+	kill(daemon_worker(), SIGKILL);
+	while (status_number("restarts", 0) != 1)
+		usleep(1000);
+	CHECK_EQ(resp->status, 0xeeeeeeee);
+	CHECK_EQ(g_map(&a, G_IOVA, G_MEM, 0, 3, a.memfd), 0);
+	CHECK_EQ(g_wait(&a, VIRTIO_DIBS_VQ_CTRL), sizeof(*resp));
+	CHECK_EQ(resp->status, 0);
+	g_close(&a);
+	daemon_stop();
+}
+
 /* From the death of a worker to the answer of the next one */
 static void restart_time(void)
 {
@@ -299,6 +330,7 @@ static const struct tap_test tests[] = {
 	{ "every_point", every_point },
 	{ "poison", poison },
 	{ "next_client", next_client },
+	{ "memory_away", memory_away },
 	{ "restart_time", restart_time },
 	{ "killed_at_random", killed_at_random },
 };

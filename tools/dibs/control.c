@@ -53,12 +53,15 @@ static json_t *status_port(const struct control *c, uint32_t nr)
 	char gid[UUID_TEXT_LEN];
 
 	uuid_format(fp->gid, gid);
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+			 "s:I, s:I, s:I, s:o}",
 			 "name", ps->name, "socket", ps->path, "gid", gid,
 			 "connected", atomic_load(&ps->vu.fd) != 0,
 			 "joined", fabric_joined(c->fabric, nr),
 			 "dmbs", (json_int_t)v->nr_dmbs, "bytes", (json_int_t)v->bytes,
 			 "messages", (json_int_t)ps->vu.messages,
+			 "doorbells", (json_int_t)ps->vpci.doorbells,
+			 "interrupts", (json_int_t)ps->vu.interrupts,
 			 "moves", (json_int_t)fp->nr.moves,
 			 "move_bytes", (json_int_t)fp->nr.move_bytes,
 			 "signals", (json_int_t)fp->nr.signals,
@@ -76,10 +79,11 @@ static char *status(const struct control *c)
 	for (i = 0; i < atomic_load(&c->fabric->st->nr_ports); i++)
 		json_array_append_new(ports, status_port(c, i));
 	snprintf(id, sizeof(id), "0x%04x", c->st->fabric_id);
-	o = json_pack("{s:s, s:I, s:I, s:I, s:o}", "fabric_id", id,
+	o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "fabric_id", id,
 		      "max_dmbs", (json_int_t)c->fabric->st->max_dmbs,
 		      "max_bytes", (json_int_t)c->fabric->st->max_bytes,
 		      "restarts", (json_int_t)atomic_load(&c->st->restarts),
+		      "wakeups", (json_int_t)c->st->wakeups,
 		      "ports", ports);
 	text = json_dumps(o, JSON_INDENT(1));
 	json_decref(o);

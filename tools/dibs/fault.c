@@ -2,15 +2,19 @@
 /*
  * dibs-fabric: points at which a worker can be made to die
  *
- * DIBS_FAULT=N[:HITS] in the environment kills a worker at the point with the number
- * N, once, when it is there for the time number HITS (default 1), or every time if
- * HITS is negative.
+ * DIBS_FAULT=N[:HITS[:TIMES]] in the environment kills workers at the point with the
+ * number N: the one that is there for the time number HITS (default 1), and those that
+ * are there next, TIMES in all (default 1). With "all" for N this holds for every point;
+ * nobody dies for a while after another one then, so that no request is blamed. Anything
+ * else lists the points.
  */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -22,44 +26,68 @@ static const char *const names[] = {
 #undef FAULT_NAME
 };
 
-/* In memory that workers share: one of them dies, and not the next one too */
+#define EVERYWHERE	FAULT_NR
+#define PAUSE		100 /* ms */
+
+/* In memory that workers share: so many of them die, and not all that follow */
 static struct {
 	int at;
-	_Atomic int hits;
+	int first;
+	int end;
+	_Atomic int hits[FAULT_NR];
+	_Atomic long last; /* death, in ms */
 } *fault;
+
+static void list_points(void)
+{
+	int at;
+
+	for (at = 0; at < FAULT_NR; at++)
+		printf("%d %s\n", at, names[at]);
+	exit(0);
+}
 
 static void __attribute__((constructor)) fault_parse(void)
 {
 	const char *text = getenv("DIBS_FAULT");
-	int at, hits = 1, n;
+	int at = EVERYWHERE, hits = 1, times = 1;
 
 	if (!text)
 		return;
-	n = sscanf(text, "%d:%d", &at, &hits);
-	if (n < 1 || at < 0 || at >= FAULT_NR) {
-		for (at = 0; at < FAULT_NR; at++)
-			printf("%d %s\n", at, names[at]);
-		exit(0);
-	}
+	if (!strncmp(text, "all", 3))
+		sscanf(text, "all:%d:%d", &hits, &times);
+	else if (sscanf(text, "%d:%d:%d", &at, &hits, &times) < 1 || at < 0 || at >= FAULT_NR)
+		list_points();
 	fault = mmap(NULL, sizeof(*fault), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (fault == MAP_FAILED)
 		abort();
 	fault->at = at;
-	fault->hits = hits;
+	fault->first = hits;
+	fault->end = hits + times;
+}
+
+static long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void fault_point(enum fault_at at)
 {
-	int left;
+	int hit;
 
-	if (!fault || fault->at != (int)at)
+	if (!fault || (fault->at != EVERYWHERE && fault->at != (int)at))
 		return;
-	left = atomic_load(&fault->hits);
-	if (left > 0)
-		atomic_store(&fault->hits, left - 1);
-	if (!left || left > 1)
+	if (fault->at == EVERYWHERE && now_ms() - atomic_load(&fault->last) < PAUSE)
+		return;
+	hit = atomic_fetch_add(&fault->hits[at], 1) + 1;
+	if (hit < fault->first || hit >= fault->end)
 		return;
 	log_event("fault: %s", names[at]);
-	kill(getpid(), SIGKILL);
+	atomic_store(&fault->last, now_ms());
+	/* SIGKILL is what others end a worker with */
+	kill(getpid(), fault->at == EVERYWHERE ? SIGKILL : SIGUSR1);
 }

@@ -29,8 +29,11 @@
 /* A worker that is at one and the same request for so long is stuck */
 #define STUCK_SECONDS	10
 
-/* Workers that may die in a row before they have begun to serve */
+/* Workers that may die in a row before they have begun to serve, for no port's sake */
 #define MAX_EARLY_DEATHS 20
+
+/* Workers that may die, each by itself, of different requests of one client */
+#define MAX_PORT_DEATHS	5
 
 static pid_t start_worker(struct state *st)
 {
@@ -47,10 +50,25 @@ static pid_t start_worker(struct state *st)
 }
 
 /*
- * A port whose request was being served by two workers when they died is not served
- * any more. The next worker closes it.
+ * Is a port not to be served any more? Two workers that died of one and the same request
+ * are reason enough, and so are many that died of different ones, each by itself: SIGKILL
+ * is what anybody may have sent.
  */
-static void blame(struct state *st, int how)
+static bool poisonous(struct port_state *port, uint64_t serving, int how)
+{
+	uint32_t deaths = atomic_load(&port->deaths) + (how != SIGKILL);
+	bool again = atomic_load(&port->died_at) == serving;
+
+	atomic_store(&port->died_at, serving);
+	atomic_store(&port->deaths, deaths);
+	return again || deaths >= MAX_PORT_DEATHS;
+}
+
+/*
+ * A worker has died. The next one closes a port that is poisonous. False if no port was
+ * being served.
+ */
+static bool blame(struct state *st, int how)
 {
 	uint64_t serving = atomic_exchange(&st->serving, 0);
 	struct port_state *port;
@@ -58,13 +76,13 @@ static void blame(struct state *st, int how)
 	atomic_fetch_add(&st->restarts, 1);
 	if (!serving) {
 		log_event("worker: died (%d), starting another", how);
-		return;
+		return false;
 	}
 	port = &st->ports[(serving >> 48) - 1];
 	log_event("worker: died (%d) serving port %s, starting another", how, port->name);
-	if (atomic_load(&port->died_at) == serving)
+	if (poisonous(port, serving, how))
 		atomic_store(&port->poison, 1);
-	atomic_store(&port->died_at, serving);
+	return true;
 }
 
 int state_add_port(struct state *st, const char *name, const char *path, int fd,
@@ -143,8 +161,8 @@ static void on_want(struct state *st, const char *dir)
 		return;
 }
 
-/* Kills the worker if it has been at one request since long ago */
-static void watchdog(struct state *st, pid_t pid)
+/* Kills the worker if it has been at one request since long ago; has it? */
+static bool watchdog(struct state *st, pid_t pid)
 {
 	static uint64_t last;
 	static int seconds;
@@ -153,13 +171,17 @@ static void watchdog(struct state *st, pid_t pid)
 	seconds = now && now == last ? seconds + 1 : 0;
 	last = now;
 	if (seconds < STUCK_SECONDS)
-		return;
+		return false;
 	log_event("worker: stuck");
 	seconds = 0;
 	kill(pid, SIGKILL);
+	return true;
 }
 
-/* A worker until it dies: its status, or -1 if the daemon is to end */
+/*
+ * A worker until it dies: its status, or -1 if the daemon is to end. One that was stuck
+ * has brought SIGKILL upon itself, and counts as if its time had run out.
+ */
 static int watch_worker(struct state *st, pid_t pid, const char *dir)
 {
 	struct pollfd fds[2] = {
@@ -167,13 +189,14 @@ static int watch_worker(struct state *st, pid_t pid, const char *dir)
 		{ .fd = st->want_fd, .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
+	bool stuck = false;
 	int status;
 
 	for (;;) {
 		/* a worker that begins closes descriptors that are not in the state */
 		fds[1].fd = atomic_load(&st->early) ? -1 : st->want_fd;
 		if (!poll(fds, 2, 1000))
-			watchdog(st, pid);
+			stuck |= watchdog(st, pid);
 		if (fds[1].revents)
 			on_want(st, dir);
 		if (!fds[0].revents ||
@@ -182,7 +205,7 @@ static int watch_worker(struct state *st, pid_t pid, const char *dir)
 		if (info.ssi_signo != SIGCHLD)
 			return -1;
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return status;
+			return stuck ? SIGALRM : status;
 	}
 }
 
@@ -197,6 +220,7 @@ static void unlink_sockets(const struct state *st)
 
 int holder_run(struct state *st, const char *socket_dir)
 {
+	uint32_t early;
 	int status;
 	pid_t pid;
 
@@ -212,11 +236,11 @@ int holder_run(struct state *st, const char *socket_dir)
 			break;
 		if (WIFEXITED(status))
 			return 1;
-		if (atomic_fetch_add(&st->early, 1) > MAX_EARLY_DEATHS) {
+		early = atomic_fetch_add(&st->early, 1);
+		if (!blame(st, WTERMSIG(status)) && early > MAX_EARLY_DEATHS) {
 			log_event("holder: workers do not live");
 			return 1;
 		}
-		blame(st, WTERMSIG(status));
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);

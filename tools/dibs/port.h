@@ -23,6 +23,7 @@
  * @listen_fd: socket that is listening
  * @poison: set by the holder: what this port asks for kills workers
  * @died_at: what was being done for this port when a worker died last
+ * @deaths: workers that died of what was done for this port, and not by SIGKILL
  * @vu: the connection
  * @vpci: the device
  */
@@ -32,6 +33,7 @@ struct port_state {
 	int32_t listen_fd;
 	_Atomic uint32_t poison;
 	_Atomic uint64_t died_at;
+	_Atomic uint32_t deaths;
 	struct vu_state vu;
 	struct vpci_state vpci;
 };
@@ -51,6 +53,7 @@ struct port_state {
  * @repeat: execute again what another may have half done; called for all ports with
  *	0, and then with each number below %PORT_PASSES
  * @mapped: there is more of the guest's memory
+ * @unmapping: there is going to be less of it
  * @wake: the fabric has something for the guest
  */
 struct port_ops {
@@ -66,6 +69,7 @@ struct port_ops {
 	void (*restart)(struct port *p);
 	void (*repeat)(struct port *p, unsigned int pass);
 	void (*mapped)(struct port *p);
+	void (*unmapping)(struct port *p);
 	void (*wake)(struct port *p);
 };
 
@@ -104,7 +108,7 @@ struct port {
 };
 
 /* What a worker notes before it begins something, see &struct port.serving */
-enum port_work { PORT_MESSAGE = 0xff };
+enum port_work { PORT_RESTART = 0xfe, PORT_MESSAGE };
 
 void port_begin(struct port *p, uint8_t what, uint64_t which);
 void port_end(struct port *p);

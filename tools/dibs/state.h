@@ -11,6 +11,7 @@
  * struct state - the state of the daemon
  * @serving: commit word: what the worker is doing, see port_begin()
  * @restarts: how many workers have died
+ * @wakeups: how often a worker has had to be woken
  * @early: how many have died in a row before they had begun to serve
  * @fabric_id: number of the fabric
  * @control_fd: socket that is listening for control connections, or 0
@@ -27,6 +28,7 @@
 struct state {
 	_Atomic uint64_t serving;
 	_Atomic uint32_t restarts;
+	uint64_t wakeups;
 	_Atomic uint32_t early;
 	uint16_t fabric_id;
 	int32_t control_fd;

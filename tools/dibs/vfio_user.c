@@ -112,21 +112,21 @@ bool vu_uses_msix(const struct port *p)
 	return !atomic_load(&p->st->vu.intx);
 }
 
-static void trigger(_Atomic int32_t *where)
+static void trigger(struct vu_state *vu, _Atomic int32_t *where)
 {
 	static const uint64_t one = 1;
 	int fd = atomic_load(where);
 
 	/* It does not block, and a counter that is full has been raised */
-	if (fd && write(fd, &one, sizeof(one)) < 0)
-		return;
+	if (fd && write(fd, &one, sizeof(one)) > 0)
+		vu->interrupts++;
 }
 
 /* Raise an MSI-X vector, if the guest has one there */
 void vu_irq(struct port *p, uint16_t vector)
 {
 	if (vector < p->ops->nr_vectors)
-		trigger(&p->st->vu.irq[vector]);
+		trigger(&p->st->vu, &p->st->vu.irq[vector]);
 }
 
 /* Raise INTx, unless it is raised already */
@@ -136,7 +136,7 @@ void vu_intx(struct port *p)
 
 	if (vu->intx_masked || !atomic_load(&vu->intx))
 		return;
-	trigger(&vu->intx);
+	trigger(vu, &vu->intx);
 	vu->intx_masked = 1;
 }
 
@@ -281,6 +281,7 @@ static int do_dma_unmap(struct port *p, const uint8_t *msg, uint32_t len,
 	*out = sizeof(req);
 	if (req.flags & ~VU_UNMAP_ALL)
 		return -EINVAL;
+	p->ops->unmapping(p);
 	if (!(req.flags & VU_UNMAP_ALL))
 		return mem_map_del(&p->mem, req.addr, req.size);
 	mem_map_del_all(&p->mem);

@@ -40,6 +40,7 @@ enum vu_phase { VU_IDLE, VU_RECORDED, VU_CONSUMED, VU_EXECUTED, VU_QUEUED };
  * @fds: what came with the message
  * @reply_len: length of @reply, 0 if there is to be none
  * @messages: how many there have been
+ * @interrupts: how many were raised
  * @irq: commit words: eventfds of MSI-X vectors, 0 for none
  * @intx: commit word: eventfd of INTx, or 0
  * @intx_masked: INTx must not be raised
@@ -57,6 +58,7 @@ struct vu_state {
 	int32_t fds[VU_MAX_FDS];
 	uint32_t reply_len;
 	uint64_t messages;
+	uint64_t interrupts;
 	_Atomic int32_t irq[VU_MAX_VECTORS];
 	_Atomic int32_t intx;
 	uint32_t intx_masked;

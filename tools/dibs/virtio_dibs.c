@@ -324,6 +324,8 @@ static bool serve_requests(struct port *p, struct vq *q, bool control, uint32_t 
 		if (vq_waiting(q))
 			port_begin(p, q - p->vpci.queue, vq_key(q));
 		if (!vq_get(q, &chain)) {
+			if (!q->broken && vq_watch(q, port_now()))
+				return true;
 			if (q->broken || !vq_rest(q))
 				return false;
 			continue;

@@ -18,6 +18,8 @@
 /* Buffers that are worked on before it is the turn of another queue */
 #define BUDGET_BUFFERS	64
 
+_Static_assert(BUDGET_BUFFERS <= VQ_MAX_SIZE, "vq_resume() counts on it");
+
 #define BAR_VIRTIO	0
 #define BAR_MSIX	4
 
@@ -429,6 +431,7 @@ static void bar_write(struct port *p, uint64_t offset, const uint8_t *buf, uint3
 	if (offset < AT_COMMON + sizeof(struct virtio_pci_common_cfg)) {
 		common_write(p, offset, get_le(buf, len < 4 ? len : 4));
 	} else if (offset >= AT_NOTIFY) {
+		p->st->vpci.doorbells++;
 		offset = (offset - AT_NOTIFY) / NOTIFY_STEP;
 		if (offset < dev->nr_queues)
 			vpci_kick(p, offset);
@@ -506,7 +509,7 @@ static bool serve(struct port *p)
 	return p->vpci.kicked;
 }
 
-/* Doorbells of before were another worker's, and a notification too many does no harm */
+/* Doorbells of before, and what the driver was told, were another worker's business */
 static void resume_stalled(struct port *p)
 {
 	uint32_t i;
@@ -515,8 +518,26 @@ static void resume_stalled(struct port *p)
 		if (!(p->vpci.stalled >> i & 1) || !vq_resume(&p->vpci.queue[i]))
 			continue;
 		p->vpci.stalled &= ~(1u << i);
-		notify(p, p->st->vpci.queue[i].vector, ISR_QUEUE);
+		if (vq_should_notify(&p->vpci.queue[i]))
+			notify(p, p->st->vpci.queue[i].vector, ISR_QUEUE);
 		vpci_kick(p, i);
+	}
+}
+
+/*
+ * Nobody looks at a queue whose memory is away if there is nothing in it: neither
+ * because it was watched, nor for a doorbell that was overtaken by its own buffer.
+ */
+static void settle(struct port *p)
+{
+	struct vq *q;
+	uint32_t i;
+
+	for (i = 0; i < dev->nr_queues && vpci_running(p); i++) {
+		q = &p->vpci.queue[i];
+		if ((p->vpci.kicked >> i & 1) && q->st->enabled && vq_reachable(q) &&
+		    !vq_rest(q) && !q->broken)
+			p->vpci.kicked &= ~(1u << i);
 	}
 }
 
@@ -562,5 +583,6 @@ const struct port_ops vpci_ops = {
 	.restart	= restart,
 	.repeat		= repeat,
 	.mapped		= resume_stalled,
+	.unmapping	= settle,
 	.wake		= wake,
 };

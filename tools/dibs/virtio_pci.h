@@ -28,6 +28,7 @@ struct port_ops;
  * @queue_select: register
  * @status: register
  * @isr: register
+ * @doorbells: how many there have been
  * @queue: the queues
  */
 struct vpci_state {
@@ -39,6 +40,7 @@ struct vpci_state {
 	uint16_t queue_select;
 	_Atomic uint8_t status;
 	_Atomic uint8_t isr;
+	uint64_t doorbells;
 	struct vq_state queue[VPCI_MAX_QUEUES];
 };
 

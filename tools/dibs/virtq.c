@@ -15,11 +15,10 @@
 
 void vq_attach(struct vq *q, struct vq_state *st, struct mem *mem, bool event_idx)
 {
-	q->st = st;
-	q->mem = mem;
-	q->event_idx = event_idx;
-	q->broken = false;
-	q->told = (uint16_t)atomic_load(&st->cursor);
+	*q = (struct vq){
+		.st = st, .mem = mem, .event_idx = event_idx,
+		.told = (uint16_t)atomic_load(&st->cursor),
+	};
 }
 
 /* So aligned, a 16 bit field is in one piece wherever pages end */
@@ -160,6 +159,27 @@ static bool walk_chain(struct vq *q, struct vq_chain *c)
 	return false;
 }
 
+/*
+ * No doorbells while the queue is worked on. With an event index none comes anyway:
+ * the driver has passed the one that vq_rest() has left there.
+ */
+static bool hush(struct vq *q)
+{
+	if (q->event_idx || q->hushed)
+		return true;
+	q->hushed = true;
+	return field_write(q, q->st->used, VRING_USED_F_NO_NOTIFY);
+}
+
+/* It is not empty: if it was watched, it was worth it */
+static void found(struct vq *q)
+{
+	if (q->watched)
+		q->vain = 0;
+	q->watched = false;
+	q->dry = 0;
+}
+
 /* What tells the next buffer from those before and after, also if only the lowest 40
  * bits are kept
  */
@@ -192,7 +212,9 @@ bool vq_get(struct vq *q, struct vq_chain *chain)
 		return false;
 	if ((uint16_t)(idx - at) > q->st->size)
 		return broken(q);
-	if (!field_read(q, q->st->avail + 4 + 2 * (at % q->st->size), &chain->head))
+	found(q);
+	if (!hush(q) ||
+	    !field_read(q, q->st->avail + 4 + 2 * (at % q->st->size), &chain->head))
 		return false;
 	chain->nr = 0;
 	chain->nr_out = 0;
@@ -236,16 +258,8 @@ bool vq_put(struct vq *q, const struct vq_chain *chain, uint32_t len, uint32_t t
 	return true;
 }
 
-/**
- * vq_resume() - go on where another worker has stopped
- * @q: the queue
- *
- * What was given back may not have been published. A client can have taken the
- * memory away for a while, as firmware does; then nobody was working on the queue.
- *
- * Return: false if the rings cannot be reached.
- */
-bool vq_resume(struct vq *q)
+/* Are the rings in memory that the client has mapped? */
+bool vq_reachable(const struct vq *q)
 {
 	const struct vq_state *st = q->st;
 
@@ -253,8 +267,26 @@ bool vq_resume(struct vq *q)
 			     false) &&
 	       mem_reachable(q->mem, st->avail, 6 + 2 * st->size, false) &&
 	       mem_reachable(q->mem, st->used, 6 + sizeof(struct vring_used_elem) *
-			     st->size, true) &&
-	       field_write(q, st->used + 2, vq_position(q));
+			     st->size, true);
+}
+
+/**
+ * vq_resume() - go on where another worker has stopped
+ * @q: the queue
+ *
+ * What was given back may not have been published, nor the driver been notified of
+ * it. A client can have taken the memory away for a while, as firmware does; then
+ * nobody was working on the queue.
+ *
+ * Return: false if the rings cannot be reached.
+ */
+bool vq_resume(struct vq *q)
+{
+	const struct vq_state *st = q->st;
+
+	/* so much at most is given back before a driver is notified */
+	q->told = vq_position(q) - VQ_MAX_SIZE;
+	return vq_reachable(q) && field_write(q, st->used + 2, vq_position(q));
 }
 
 /* Does the driver want to be notified of what was given back since the last time? */
@@ -277,8 +309,38 @@ bool vq_should_notify(struct vq *q)
 }
 
 /**
+ * vq_watch() - is an empty queue to be looked at again, with no doorbell asked for?
+ * @q: the queue, of which vq_get() has just found that it is empty
+ * @now: the time in ns
+ *
+ * For a while, if that was worth it the last time. If not, then ever more seldom: a
+ * driver that takes its time costs next to nothing, and one that begins to hurry is
+ * noticed.
+ *
+ * Return: false if it is time for vq_rest().
+ */
+bool vq_watch(struct vq *q, uint64_t now)
+{
+	if (!q->dry) {
+		q->dry = now;
+		q->watched = !q->skip;
+		q->skip -= !!q->skip;
+	}
+	if (!q->watched)
+		return false;
+	if (now - q->dry < VQ_WATCH)
+		return true;
+	q->vain = q->vain < VQ_MAX_SKIP ? q->vain * 2 + 1 : VQ_MAX_SKIP;
+	q->skip = q->vain;
+	return false;
+}
+
+/**
  * vq_rest() - ask for a doorbell with the next buffer
  * @q: the queue
+ *
+ * A worker that died may have left the flag as it was, so the first rest of a worker
+ * writes it in any case.
  *
  * Return: true if there is a buffer already, for which there may be no doorbell.
  */
@@ -288,9 +350,12 @@ bool vq_rest(struct vq *q)
 
 	if (q->broken)
 		return false;
-	if (q->event_idx &&
-	    !field_write(q, q->st->used + 4 + sizeof(struct vring_used_elem) *
-			    q->st->size, at))
+	q->hushed = false;
+	q->watched = false;
+	if (!(q->event_idx ?
+	      field_write(q, q->st->used + 4 + sizeof(struct vring_used_elem) *
+			     q->st->size, at) :
+	      field_write(q, q->st->used, 0)))
 		return false;
 	atomic_thread_fence(memory_order_seq_cst);
 	return field_read(q, q->st->avail + 2, &idx) && idx != at;

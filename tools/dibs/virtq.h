@@ -14,6 +14,10 @@
 #define VQ_MAX_SIZE	256
 #define VQ_NO_VECTOR	0xffff
 
+/* For how long an empty queue is watched, in ns, and how often at most it is not */
+#define VQ_WATCH	20000
+#define VQ_MAX_SKIP	63
+
 /**
  * struct vq_state - a queue; outlives a worker
  * @size: number of descriptors, a power of two
@@ -44,6 +48,11 @@ struct vq_state {
  * @mem: the guest's memory
  * @event_idx: VIRTIO_RING_F_EVENT_IDX was negotiated
  * @broken: the driver has violated the rules
+ * @hushed: doorbells were asked not to come, where that takes a flag
+ * @watched: looked at although it is empty
+ * @dry: since when it has been empty, 0 if it is not
+ * @skip: how often it is not watched when it runs dry, before it is again
+ * @vain: @skip after it was watched in vain
  * @told: position up to which the driver was notified, or need not be
  */
 struct vq {
@@ -51,6 +60,11 @@ struct vq {
 	struct mem *mem;
 	bool event_idx;
 	bool broken;
+	bool hushed;
+	bool watched;
+	uint64_t dry;
+	uint32_t skip;
+	uint32_t vain;
 	uint16_t told;
 };
 
@@ -100,6 +114,8 @@ bool vq_get(struct vq *q, struct vq_chain *chain);
 bool vq_put(struct vq *q, const struct vq_chain *chain, uint32_t len, uint32_t tag);
 bool vq_resume(struct vq *q);
 bool vq_should_notify(struct vq *q);
+bool vq_watch(struct vq *q, uint64_t now);
+bool vq_reachable(const struct vq *q);
 bool vq_rest(struct vq *q);
 
 bool vq_read(struct vq *q, struct vq_reader *r, void *buf, uint32_t len);

@@ -8,11 +8,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +28,9 @@
 
 /* Messages of one port before it is the turn of others */
 #define BUDGET_MESSAGES	8
+
+/* The shortest slice of processor time there is, in ns */
+#define SLICE_NS	100000
 
 /**
  * struct worker - the worker
@@ -131,12 +137,20 @@ static void accept_client(struct port *p)
 	watch_client(p);
 }
 
+/* What a port still has without a client was of the last one */
+static void forget_client(struct port *p)
+{
+	atomic_store(&p->st->vu.closing, 0);
+	atomic_store(&p->st->poison, 0);
+	atomic_store(&p->st->died_at, 0);
+	atomic_store(&p->st->deaths, 0);
+}
+
 static void close_client(struct port *p)
 {
 	log_event("port %s: closed: %s", p->st->name, p->failed);
 	vu_close(p);
-	atomic_store(&p->st->poison, 0);
-	atomic_store(&p->st->died_at, 0);
+	forget_client(p);
 	p->failed = NULL;
 	p->readable = false;
 	p->ready = false;
@@ -217,14 +231,6 @@ static void port_init(uint32_t nr)
 		p->failed = "its memory cannot be mapped again";
 }
 
-/* What a port without a client still has was of the last one */
-static void forget_client(struct port *p)
-{
-	atomic_store(&p->st->vu.closing, 0);
-	atomic_store(&p->st->poison, 0);
-	atomic_store(&p->st->died_at, 0);
-}
-
 static void port_restart(struct port *p)
 {
 	if (!connected(p)) {
@@ -233,8 +239,12 @@ static void port_restart(struct port *p)
 	}
 	if (!p->failed)
 		vu_restart(p);
-	if (!p->failed)
-		p->ops->restart(p);
+	if (p->failed)
+		return;
+	/* another number for each worker: it is not one request that two have died of */
+	port_begin(p, PORT_RESTART, atomic_load(&w.st->restarts));
+	p->ops->restart(p);
+	port_end(p);
 }
 
 /*
@@ -372,6 +382,23 @@ static bool serve_ports(void)
 	return false;
 }
 
+/*
+ * A CPU of a guest waits for its moves by looking, and the scheduler likes to put who
+ * was woken beside the waker: unless the worker gets its turn at once, both wait for the
+ * end of that one's slice. Since Linux 6.12 who wants short slices does; before, nobody
+ * can want them.
+ */
+static void want_short_slices(void)
+{
+	struct sched_attr attr = { .size = sizeof(attr) };
+
+	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) ||
+	    attr.sched_policy != SCHED_NORMAL)
+		return;
+	attr.sched_runtime = SLICE_NS;
+	syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
 int worker_run(struct state *st)
 {
 	struct epoll_event events[64];
@@ -379,6 +406,7 @@ int worker_run(struct state *st)
 	int i, n;
 
 	w.st = st;
+	want_short_slices();
 	if (start()) {
 		log_event("worker: cannot start: %s", strerror(errno));
 		return -1;
@@ -390,6 +418,7 @@ int worker_run(struct state *st)
 	atomic_store(&st->early, 0);
 	for (;;) {
 		n = epoll_wait(w.epoll, events, 64, more ? 0 : -1);
+		st->wakeups += !more;
 		for (i = 0; i < n; i++)
 			dispatch(&events[i]);
 		more = serve_ports();

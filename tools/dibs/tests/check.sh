@@ -25,9 +25,14 @@ run() {
 }
 
 run fabric_test plain
+run virtq_test plain
+run conform_test asan
 run hostile_test asan
 run hostile_test plain
 run fault_test fault
+run death_test asan
+run notify_test asan
+run notify_test plain
 run scale_test plain
 echo "$pass passed, $fail failed"
 [ "$fail" -eq 0 ]

@@ -253,6 +253,27 @@ static void ranges_do_not_wrap(void)
 	CHECK_EQ(fabric_check(&ref, UINT32_MAX, 2), FABRIC_RANGE);
 }
 
+/* V-13: not 0, none twice, and each bit is as often 1 as 0 */
+static void tokens_are_random(void)
+{
+	enum { MANY = 1024 };
+	static uint64_t token[MANY];
+	uint32_t i, k, bit[64] = { 0 };
+
+	setup(2);
+	for (i = 0; i < MANY; i++) {
+		token[i] = make_dmb(0, 1, 0, PAGE);
+		CHECK_EQ(fabric_unregister(&f, 0, ++request, token[i], 1), FABRIC_OK);
+		for (k = 0; k < i; k++)
+			CHECK(token[k] != token[i]);
+		for (k = 0; k < 64; k++)
+			bit[k] += token[i] >> k & 1;
+	}
+	/* 8 standard deviations */
+	for (k = 0; k < 64; k++)
+		CHECK(bit[k] > MANY / 2 - 128 && bit[k] < MANY / 2 + 128);
+}
+
 /* Many tokens: the table grows, and is whole after every second one has gone */
 static void many_dmbs(void)
 {
@@ -472,6 +493,25 @@ static void buf_events(void)
 	expect_none(1);
 }
 
+/* V-29: of a port that leaves there is nothing else to be told */
+static void buf_events_leave_with_the_owner(void)
+{
+	struct fabric_ref ref;
+	uint64_t token;
+
+	setup(3);
+	token = make_dmb(0, 1, 1, PAGE);
+	CHECK_EQ(fabric_find(&f, 1, token, &ref), FABRIC_OK);
+	fabric_moved(&f, 1, &ref, 10);
+	CHECK_EQ(fabric_unregister(&f, 0, ++request, token, 1), FABRIC_OK);
+	token = make_dmb(0, 1, 1, PAGE);
+	CHECK_EQ(fabric_find(&f, 1, token, &ref), FABRIC_OK);
+	fabric_moved(&f, 1, &ref, 10);
+	fabric_leave(&f, 0, 1);
+	expect_dev(1, 0, FABRIC_DEV_DISABLED);
+	expect_none(1);
+}
+
 static void buf_events_lost(void)
 {
 	struct fabric_event e;
@@ -592,6 +632,7 @@ static const struct tap_test tests[] = {
 	{ "quota_of_bytes", quota_of_bytes },
 	{ "access_control", access_control },
 	{ "ranges_do_not_wrap", ranges_do_not_wrap },
+	{ "tokens_are_random", tokens_are_random },
 	{ "many_dmbs", many_dmbs },
 	{ "leave_takes_all", leave_takes_all },
 	{ "grant_outlives_the_sender", grant_outlives_the_sender },
@@ -603,6 +644,7 @@ static const struct tap_test tests[] = {
 	{ "sw_events_leave_with_the_sender", sw_events_leave_with_the_sender },
 	{ "order_across_types", order_across_types },
 	{ "buf_events", buf_events },
+	{ "buf_events_leave_with_the_owner", buf_events_leave_with_the_owner },
 	{ "buf_events_lost", buf_events_lost },
 	{ "requests_again", requests_again },
 	{ "pending_survives", pending_survives },

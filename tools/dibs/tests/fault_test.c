@@ -166,24 +166,13 @@ static void every_point(void)
 	printf("# %d points, %d deaths\n", FAULT_NR, died);
 }
 
-static void post_move(uint64_t token)
-{
-	struct virtio_dibs_move *m = (void *)(a.mem + G_REQUEST);
-	struct g_piece out = { G_REQUEST, sizeof(*m) + 8 }, in = { G_ANSWER, 4 };
-
-	*m = (struct virtio_dibs_move){ .token = token, .nsegs = 1 };
-	m->segs[0] = (struct virtio_dibs_move_seg){ 0, 0 };
-	g_add_chain(&a, MOVEQ, &out, 1, &in, 1);
-	g_kick(&a, MOVEQ);
-}
-
 /* A request that every worker dies of: its port goes, with its request */
 static void poison(void)
 {
 	uint64_t token;
 	char fault[32];
 
-	snprintf(fault, sizeof(fault), "%d:-1", FAULT_MOVE_COPIED);
+	snprintf(fault, sizeof(fault), "%d:1:9", FAULT_MOVE_COPIED);
 	daemon_start(3, fault);
 	g_open(&a, 0);
 	g_open(&b, 1);
@@ -191,7 +180,8 @@ static void poison(void)
 	CHECK_EQ(g_register(&b, 7, a.gid, G_DMBS, PAGE, &token), 0);
 	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
 	CHECK_EQ(status_number("restarts", 0), 0);
-	post_move(token);
+	g_add_move(&a, MOVEQ, 0, token, 0, G_DATA, 0, -1);
+	g_kick(&a, MOVEQ);
 	CHECK(g_gone(&a));
 	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_DISABLED);
 	CHECK_EQ(status_number("restarts", 0), 2);
@@ -202,6 +192,112 @@ static void poison(void)
 	g_close(&a);
 	g_close(&b);
 	daemon_stop();
+}
+
+/* More ports with such a request than workers may die before they serve */
+static void many_poisons(void)
+{
+	enum { MANY = 24 };
+	static struct guest evil[MANY];
+	uint64_t token[MANY];
+	char fault[32];
+	int i;
+
+	snprintf(fault, sizeof(fault), "%d:1:1000", FAULT_MOVE_COPIED);
+	daemon_start(MANY + 1, fault);
+	g_open(&b, MANY);
+	for (i = 0; i < MANY; i++) {
+		g_open(&evil[i], i);
+		CHECK_EQ(g_register(&b, i, evil[i].gid, G_DMBS, PAGE, &token[i]), 0);
+		expect_dev(&b, &evil[i], VIRTIO_DIBS_E_DEV_ENABLED);
+		g_add_move(&evil[i], MOVEQ, 0, token[i], 0, G_DATA, 0, -1);
+	}
+	CHECK_EQ(status_number("restarts", 0), 0);
+	g_kick(&evil[0], MOVEQ);
+	for (i = 0; i < MANY; i++)
+		CHECK(g_gone(&evil[i]));
+	CHECK_EQ(g_query(&b, b.gid), 0);
+	for (i = 0; i < MANY; i++) {
+		expect_dev(&b, &evil[i], VIRTIO_DIBS_E_DEV_DISABLED);
+		g_close(&evil[i]);
+	}
+	CHECK(status_number("restarts", 0) > 21);
+	g_close(&b);
+	daemon_stop();
+}
+
+/* After two events that tell a and b of each other, each of 8 buffers given back kills */
+static void two_with_fault(void)
+{
+	char fault[32];
+
+	snprintf(fault, sizeof(fault), "%d:3:8", FAULT_CURSOR_SAVED);
+	daemon_start(2, fault);
+	g_open(&a, 0);
+	g_open(&b, 1);
+	expect_dev(&a, &b, VIRTIO_DIBS_E_DEV_ENABLED);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK_EQ(status_number("restarts", 0), 0);
+}
+
+/* That b is told of it costs a worker, and so does the news of the next client, twice */
+static void a_is_gone(void)
+{
+	CHECK(g_gone(&a));
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_DISABLED);
+	CHECK_EQ(status_number("restarts", 0), 5 + 1);
+	g_close(&a);
+	/* who is not to blame for the last one */
+	g_open(&a, 0);
+	expect_dev(&a, &b, VIRTIO_DIBS_E_DEV_ENABLED);
+	expect_dev(&b, &a, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK_EQ(status_number("restarts", 0), 5 + 3);
+	CHECK_EQ(g_query(&a, b.gid), 0);
+	CHECK_EQ(g_query(&b, a.gid), 0);
+	g_close(&a);
+	g_close(&b);
+	daemon_stop();
+}
+
+/* Each worker dies of another request, and none gets to serve others */
+static void poison_that_changes(void)
+{
+	int i;
+
+	two_with_fault();
+	for (i = 0; i < 16; i++)
+		g_add_move(&a, MOVEQ, i, 1, 0, G_DATA, 0, -1);
+	g_kick(&a, MOVEQ);
+	a_is_gone();
+}
+
+/* Each worker serves others before it dies of another request */
+static void poison_now_and_then(void)
+{
+	int i;
+
+	two_with_fault();
+	for (i = 0; ; i++) {
+		g_add_move(&a, MOVEQ, 0, 1, 0, G_DATA, 0, -1);
+		g_kick(&a, MOVEQ);
+		if (i == 4)
+			break;
+		CHECK_EQ(g_wait(&a, MOVEQ), 4);
+		CHECK_EQ(status_number("restarts", 0), i + 1);
+	}
+	a_is_gone();
+}
+
+/* What every worker dies of before it looks at any port is the end */
+static void workers_do_not_live(void)
+{
+	char fault[32];
+
+	snprintf(fault, sizeof(fault), "%d:1:1000", FAULT_LEAVE);
+	daemon_start(1, fault);
+	g_open(&a, 0);
+	g_close(&a);
+	CHECK(daemon_failed());
 }
 
 /* A worker dies while a client goes: nothing of that meets the next client */
@@ -329,6 +425,10 @@ static void killed_at_random(void)
 static const struct tap_test tests[] = {
 	{ "every_point", every_point },
 	{ "poison", poison },
+	{ "many_poisons", many_poisons },
+	{ "poison_that_changes", poison_that_changes },
+	{ "poison_now_and_then", poison_now_and_then },
+	{ "workers_do_not_live", workers_do_not_live },
 	{ "next_client", next_client },
 	{ "memory_away", memory_away },
 	{ "restart_time", restart_time },

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
@@ -107,18 +108,40 @@ void daemon_start(int nr_ports, const char *fault)
 	free(daemon_status());
 }
 
-void daemon_stop(void)
+static void remove_dir(void)
 {
 	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	if (system(command))
+		die(command);
+}
+
+void daemon_stop(void)
+{
 	int status;
 
 	kill(pid, SIGTERM);
 	if (waitpid(pid, &status, 0) != pid || status)
 		die("the daemon did not end well");
 	pid = 0;
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	if (system(command))
-		die(command);
+	remove_dir();
+}
+
+/* Has it ended by itself, with status 1? */
+bool daemon_failed(void)
+{
+	long end = now_ms() + WAIT_MS;
+	int status, rc = 0;
+
+	while (!rc && now_ms() < end) {
+		usleep(1000);
+		rc = waitpid(pid, &status, WNOHANG);
+	}
+	if (rc != pid)
+		return false;
+	remove_dir();
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
 /* The daemon's child */
@@ -136,23 +159,37 @@ pid_t daemon_worker(void)
 	return atoi(text);
 }
 
+/* Kills a worker that serves; when this returns another one serves */
+void daemon_kill_worker(void)
+{
+	free(daemon_status());
+	kill(daemon_worker(), SIGKILL);
+	free(daemon_status());
+}
+
 /* How many descriptors the daemon has */
 int daemon_fds(void)
 {
 	char path[64];
-	int n = 0, fd;
+	int n = 0;
+	DIR *d;
 
-	for (fd = 0; fd < 4096; fd++) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-		n += !faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW);
-	}
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	d = opendir(path);
+	if (!d)
+		die(path);
+	while (readdir(d))
+		n++;
+	closedir(d);
 	return n;
 }
 
 char *daemon_command(const char *line)
 {
 	static const size_t room = 1 << 20;
+	struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
 	char path[128], *text = calloc(1, room);
+	long end = now_ms() + WAIT_MS;
 	size_t have = 0;
 	ssize_t n;
 	int fd;
@@ -160,7 +197,8 @@ char *daemon_command(const char *line)
 	snprintf(path, sizeof(path), "%s/control", dir);
 	do {
 		fd = connect_to(path);
-		if (write(fd, line, strlen(line)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		if (now_ms() > end || write(fd, line, strlen(line)) < 0)
 			die(path);
 		while ((n = read(fd, text + have, room - 1 - have)) > 0)
 			have += n;
@@ -195,13 +233,36 @@ long status_number(const char *name, int nth)
 
 /* --------------------------------- messages --------------------------------- */
 
+static enum g_death death;
+static int messages_left;
+
+void g_die(enum g_death how, int message)
+{
+	death = how;
+	messages_left = message;
+}
+
+/* What is to be sent of this message by somebody who is about to die */
+static uint32_t last_words(uint32_t len)
+{
+	if (death == G_LIVES || --messages_left)
+		return len;
+	if (death == G_DIES_BEFORE)
+		kill(getpid(), SIGKILL);
+	return death == G_DIES_WITHIN ? len / 2 : len;
+}
+
 bool g_send(struct guest *g, const void *msg, uint32_t len, const int *fds, int nr_fds)
 {
 	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int) * 64)]; } c;
-	struct iovec iov = { (void *)msg, len };
+	struct iovec iov = { (void *)msg, last_words(len) };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *h = &c.h;
+	bool sent;
 
+	/* a worker that serves, so that it dies of this */
+	if (death == G_KILLS_WORKER)
+		free(daemon_status());
 	if (nr_fds) {
 		m.msg_control = &c;
 		m.msg_controllen = CMSG_SPACE(sizeof(int) * nr_fds);
@@ -210,7 +271,12 @@ bool g_send(struct guest *g, const void *msg, uint32_t len, const int *fds, int 
 		h->cmsg_len = CMSG_LEN(sizeof(int) * nr_fds);
 		memcpy(CMSG_DATA(h), fds, sizeof(int) * nr_fds);
 	}
-	return sendmsg(g->fd, &m, MSG_NOSIGNAL) == (ssize_t)len;
+	sent = sendmsg(g->fd, &m, MSG_NOSIGNAL) == (ssize_t)len;
+	if (death == G_KILLS_WORKER)
+		kill(daemon_worker(), SIGKILL);
+	else if (death != G_LIVES && !messages_left)
+		kill(getpid(), SIGKILL);
+	return sent;
 }
 
 static bool receive(struct guest *g, void *buf, uint32_t len)
@@ -329,7 +395,7 @@ void g_connect_path(struct guest *g, const char *path)
 	int i;
 
 	memset(g, 0, sizeof(*g));
-	g->memfd = memfd_create("guest", MFD_CLOEXEC);
+	g->memfd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (g->memfd < 0 || ftruncate(g->memfd, G_MEM))
 		die("memory");
 	g->mem = mmap(NULL, G_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
@@ -390,7 +456,8 @@ void g_setup(struct guest *g)
 	common_write(g, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
 	common_write(g, VIRTIO_PCI_COMMON_GF, 3, 4);
 	common_write(g, VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
-	common_write(g, VIRTIO_PCI_COMMON_GF, 1u << 28, 4);
+	common_write(g, VIRTIO_PCI_COMMON_GF, 1u << VIRTIO_RING_F_INDIRECT_DESC |
+		     (uint32_t)g->event_idx << VIRTIO_RING_F_EVENT_IDX, 4);
 	common_write(g, VIRTIO_PCI_COMMON_STATUS, 11, 1);
 	for (i = 0; i < 5; i++)
 		setup_queue(g, i);
@@ -483,6 +550,32 @@ void g_kick(struct guest *g, int q)
 	g_send(g, &m, sizeof(m), NULL, 0);
 }
 
+/* Is a doorbell wanted for what was made available since the index was old? */
+bool g_wants_kick(struct guest *g, int nr, uint16_t old)
+{
+	struct g_queue *q = &g->q[nr];
+	uint16_t *event = (uint16_t *)&q->used->ring[G_QSIZE];
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (g->event_idx)
+		return vring_need_event(__atomic_load_n(event, __ATOMIC_RELAXED),
+					q->avail->idx, old);
+	return !(__atomic_load_n(&q->used->flags, __ATOMIC_RELAXED) &
+		 VRING_USED_F_NO_NOTIFY);
+}
+
+/* An interrupt for the next buffer that is given back, or none for long */
+void g_want_irq(struct guest *g, int nr, bool want)
+{
+	struct g_queue *q = &g->q[nr];
+
+	if (g->event_idx)
+		q->avail->ring[G_QSIZE] = q->seen + (want ? 0 : 0x8000);
+	else
+		q->avail->flags = want ? 0 : VRING_AVAIL_F_NO_INTERRUPT;
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 bool g_has_used(struct guest *g, int nr)
 {
 	struct g_queue *q = &g->q[nr];
@@ -504,12 +597,17 @@ uint32_t g_wait(struct guest *g, int nr)
 	return q->used->ring[q->seen++ % G_QSIZE].len;
 }
 
-/* Was there an interrupt since the last time? */
-bool g_irq(struct guest *g, int vector)
+/* Interrupts since the last time */
+uint64_t g_irqs(struct guest *g, int vector)
 {
 	uint64_t n;
 
-	return read(g->irq[vector], &n, sizeof(n)) == sizeof(n);
+	return read(g->irq[vector], &n, sizeof(n)) == sizeof(n) ? n : 0;
+}
+
+bool g_irq(struct guest *g, int vector)
+{
+	return g_irqs(g, vector);
 }
 
 /* --------------------------------- requests --------------------------------- */
@@ -574,13 +672,14 @@ uint32_t g_signal_event(struct guest *g, const uint8_t *gid, uint32_t code, uint
 	return g_control(g, sizeof(*r), NULL);
 }
 
-uint32_t g_move(struct guest *g, int q, uint64_t token, uint32_t offset, const void *data,
-		uint32_t size, int signal)
+/* Makes a move available: what it needs but for the data has a slot of its own */
+void g_add_move(struct guest *g, int q, int slot, uint64_t token, uint32_t offset,
+		uint32_t at, uint32_t size, int signal)
 {
-	struct virtio_dibs_move *m = (void *)(g->mem + G_REQUEST);
-	struct g_piece out[2] = { { G_REQUEST, sizeof(*m) + 8 }, { G_DATA, size } };
-	struct g_piece in = { G_ANSWER, 4 };
-	uint32_t *status = (void *)(g->mem + G_ANSWER);
+	uint32_t head = G_REQUEST + slot * 256;
+	struct virtio_dibs_move *m = (void *)(g->mem + head);
+	struct g_piece out[2] = { { head, sizeof(*m) + 8 }, { at, size } };
+	struct g_piece in = { G_ANSWER + slot * 16, 4 };
 
 	*m = (struct virtio_dibs_move){
 		.token = token, .nsegs = 1,
@@ -588,14 +687,25 @@ uint32_t g_move(struct guest *g, int q, uint64_t token, uint32_t offset, const v
 		.signal = signal >= 0 ? signal : 0,
 	};
 	m->segs[0] = (struct virtio_dibs_move_seg){ offset, size };
+	*g_status_of(g, slot) = 0xeeeeeeee;
+	g_add_chain(g, q, out, 1 + !!size, &in, 1);
+}
+
+uint32_t *g_status_of(struct guest *g, int slot)
+{
+	return (void *)(g->mem + G_ANSWER + slot * 16);
+}
+
+uint32_t g_move(struct guest *g, int q, uint64_t token, uint32_t offset, const void *data,
+		uint32_t size, int signal)
+{
 	if (data)
 		memcpy(g->mem + G_DATA, data, size);
-	*status = 0xeeeeeeee;
-	g_add_chain(g, q, out, 1 + !!size, &in, 1);
+	g_add_move(g, q, 0, token, offset, G_DATA, size, signal);
 	g_kick(g, q);
-	if (g_wait(g, q) != sizeof(*status))
+	if (g_wait(g, q) != sizeof(uint32_t))
 		return UINT32_MAX;
-	return *status;
+	return *g_status_of(g, 0);
 }
 
 /* What is in the next buffer of a queue that the device fills; posts it again */

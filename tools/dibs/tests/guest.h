@@ -25,8 +25,8 @@
 #define G_RINGS		0x000000	/* 16 KiB per queue */
 #define G_EVENTS	0x080000	/* 64 bytes per buffer */
 #define G_SIGNALS	0x081000	/* 16 bytes per buffer */
-#define G_REQUEST	0x090000
-#define G_ANSWER	0x0a0000
+#define G_REQUEST	0x090000	/* 256 bytes per slot */
+#define G_ANSWER	0x0a0000	/* 16 bytes per slot */
 #define G_DATA		0x100000
 #define G_DMBS		0x200000
 
@@ -52,6 +52,7 @@ struct g_queue {
  * @memfd: its memory
  * @mem: mapping of that
  * @id: number of the last message
+ * @event_idx: negotiates VIRTIO_RING_F_EVENT_IDX
  * @gid: GID of the device
  * @irq: eventfds of the vectors
  * @q: queues
@@ -61,6 +62,7 @@ struct guest {
 	int memfd;
 	uint8_t *mem;
 	uint16_t id;
+	bool event_idx;
 	uint8_t gid[16];
 	int irq[G_VECTORS];
 	struct g_queue q[G_QUEUES];
@@ -75,12 +77,19 @@ struct g_piece {
 /* The daemon */
 void daemon_start(int nr_ports, const char *fault);
 void daemon_stop(void);
+bool daemon_failed(void);
 pid_t daemon_worker(void);
+void daemon_kill_worker(void);
 int daemon_fds(void);
 char *daemon_command(const char *line);
 char *daemon_status(void);
 long status_number(const char *name, int nth);
 const char *port_path(int nr);
+
+/* From now on: what happens when messages are sent, or with which one of them */
+enum g_death { G_LIVES, G_DIES_BEFORE, G_DIES_WITHIN, G_DIES_AFTER, G_KILLS_WORKER };
+
+void g_die(enum g_death how, int message);
 
 /* Messages; these return the error of the reply, or -1 if the connection is gone */
 void g_connect(struct guest *g, int port);
@@ -112,9 +121,15 @@ uint64_t g_iova(uint32_t at);
 /* Queues */
 void g_add_chain(struct guest *g, int q, const struct g_piece *out, int nr_out,
 		 const struct g_piece *in, int nr_in);
+void g_add_move(struct guest *g, int q, int slot, uint64_t token, uint32_t offset,
+		uint32_t at, uint32_t size, int signal);
+uint32_t *g_status_of(struct guest *g, int slot);
 void g_kick(struct guest *g, int q);
+bool g_wants_kick(struct guest *g, int q, uint16_t old);
+void g_want_irq(struct guest *g, int q, bool want);
 uint32_t g_wait(struct guest *g, int q);
 bool g_has_used(struct guest *g, int q);
+uint64_t g_irqs(struct guest *g, int vector);
 bool g_irq(struct guest *g, int vector);
 
 /* Requests; these return the status */

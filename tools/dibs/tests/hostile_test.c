@@ -529,6 +529,8 @@ static void descriptor_loops(void)
 
 static void descriptor_indices(void)
 {
+	int q, i;
+
 	open_evil();
 	put_avail(MOVEQ, G_QSIZE);
 	expect_broken();
@@ -537,13 +539,18 @@ static void descriptor_indices(void)
 	one_desc(MOVEQ, 0, g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, G_QSIZE);
 	put_avail(MOVEQ, 0);
 	expect_broken();
-	/* the index jumps further than the ring is long */
-	evil.q[MOVEQ].avail->idx += G_QSIZE + 1;
-	g_kick(&evil, MOVEQ);
-	expect_broken();
-	evil.q[0].avail->idx = 0x8000;
-	g_kick(&evil, 0);
-	expect_broken();
+	/* the index jumps further than the ring is long, over buffers that are fine */
+	for (q = 0; q <= MOVEQ; q += MOVEQ) {
+		one_desc(q, 0, g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 1);
+		one_desc(q, 1, g_iova(G_ANSWER), 16, VRING_DESC_F_WRITE, 0);
+		evil.q[q].avail->idx += G_QSIZE;
+		g_kick(&evil, q);
+		for (i = 0; i < G_QSIZE; i++)
+			CHECK(g_wait(&evil, q) <= 16);
+		evil.q[q].avail->idx += G_QSIZE + 1;
+		g_kick(&evil, q);
+		expect_broken();
+	}
 	close_evil();
 }
 
@@ -659,28 +666,46 @@ static void bad_rings(void)
 	close_evil();
 }
 
+/* A buffer of two descriptors, or of one if there is nothing to read, is the first one */
+static void first_buffer(int q, uint32_t out, uint32_t in, uint32_t at)
+{
+	g_reset(&evil);
+	g_setup(&evil);
+	if (out)
+		one_desc(q, 0, g_iova(G_REQUEST), out, VRING_DESC_F_NEXT, 1);
+	one_desc(q, !!out, g_iova(at), in, VRING_DESC_F_WRITE, 0);
+	evil.q[q].avail->ring[0] = 0;
+	evil.q[q].avail->idx = 1;
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
+	g_kick(&evil, q);
+}
+
 /* V-26: buffers that are not what an event fits in */
 static void bad_event_buffers(void)
 {
 	open_evil();
-	evil.q[1].avail->idx = 0;
-	g_reset(&evil);
-	g_setup(&evil);
-	one_desc(1, 0, g_iova(G_EVENTS), 47, VRING_DESC_F_WRITE, 0);
-	evil.q[1].avail->ring[0] = 0;
-	evil.q[1].avail->idx = 1;
-	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
-	g_kick(&evil, 1);
+	first_buffer(1, 0, 47, G_EVENTS);
 	expect_broken();
-	g_reset(&evil);
-	g_setup(&evil);
-	one_desc(1, 0, g_iova(G_REQUEST), 8, VRING_DESC_F_NEXT, 1);
-	one_desc(1, 1, g_iova(G_EVENTS), 48, VRING_DESC_F_WRITE, 0);
-	evil.q[1].avail->ring[0] = 0;
-	evil.q[1].avail->idx = 1;
-	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
-	g_kick(&evil, 1);
+	first_buffer(1, 8, 48, G_EVENTS);
 	expect_broken();
+	close_evil();
+}
+
+/* V-26: and a signal */
+static void bad_signal_buffers(void)
+{
+	static const struct { uint32_t out, in; } bad[] = { { 0, 15 }, { 8, 16 } };
+	uint64_t token;
+	uint32_t i;
+
+	open_evil();
+	for (i = 0; i < 2; i++) {
+		first_buffer(2, bad[i].out, bad[i].in, G_SIGNALS);
+		CHECK_EQ(g_register(&evil, 5, evil.gid, G_DMBS, PAGE, &token), 0);
+		g_add_move(&evil, MOVEQ, 0, token, 0, G_DATA, 1, 2);
+		g_kick(&evil, MOVEQ);
+		expect_broken();
+	}
 	close_evil();
 }
 
@@ -1009,6 +1034,7 @@ static const struct tap_test tests[] = {
 	{ "bad_addresses", bad_addresses },
 	{ "bad_rings", bad_rings },
 	{ "bad_event_buffers", bad_event_buffers },
+	{ "bad_signal_buffers", bad_signal_buffers },
 	{ "features_and_status", features_and_status },
 	{ "bad_control", bad_control },
 	{ "foreign_moves", foreign_moves },

@@ -84,17 +84,38 @@ struct vdibs_inq {
 };
 
 /**
+ * struct vdibs_pin - data that the device reads where it is
+ * @folio: where it is, with a reference
+ * @dma: its address for the device
+ * @len: its length in bytes
+ */
+struct vdibs_pin {
+	struct folio *folio;
+	dma_addr_t dma;
+	u32 len;
+};
+
+/**
  * struct vdibs_moveq - queue of moves, one of which is under way at a time
  * @lock: held from making a move available until the device gives it back
  * @vq: the virtqueue
  * @head: status, header, and data of a small move
- * @data: data of a large move, %VDIBS_CHUNK bytes
+ * @data: data of a large move that is copied, %VDIBS_CHUNK bytes
+ * @pins: data of a large move that is not; kept until the device is reset if it
+ *	does not give the move back
+ * @nr_pins: number of @pins
+ * @out: what the device reads: the header, then data
+ * @nr_out: number of pieces in @out
  */
 struct vdibs_moveq {
 	raw_spinlock_t lock;	/* see above */
 	struct virtqueue *vq;
 	struct vdibs_area head;
 	struct vdibs_area data;
+	struct vdibs_pin pins[VIRTIO_DIBS_MAX_SEGS];
+	unsigned int nr_pins;
+	struct scatterlist out[1 + VIRTIO_DIBS_MAX_SEGS];
+	unsigned int nr_out;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -119,6 +140,7 @@ struct vdibs_moveq {
  * @dmbs: &struct vdibs_dmb by index
  * @signals: queue of signals, its lock protects &vdibs_dmb.dmb
  * @events: queue of events
+ * @direct: pages can be mapped for the device where nothing can be waited for
  * @nr_moveqs: number of move queues in use
  * @moveqs: move queues; the last one is for emergencies if there are several
  */
@@ -147,6 +169,7 @@ struct vdibs {
 	struct vdibs_inq signals;
 	struct vdibs_inq events;
 
+	bool direct;
 	unsigned int nr_moveqs;
 	struct vdibs_moveq *moveqs;
 };

@@ -64,8 +64,8 @@ static void fake_step(struct fake *fake, enum fake_step step)
 /* Buffers of a chain: what the driver wrote, and what it wants written */
 struct fake_chain {
 	u16 head;
-	void *out[3];
-	u32 out_len[3];
+	void *out[1 + VIRTIO_DIBS_MAX_SEGS];
+	u32 out_len[1 + VIRTIO_DIBS_MAX_SEGS];
 	unsigned int nr_out;
 	void *in;
 	u32 in_len;
@@ -559,6 +559,8 @@ static void fake_reset(struct virtio_device *vdev)
 	struct fake *fake = to_fake(vdev);
 	unsigned long flags;
 
+	if (fake->on_reset)
+		fake->on_reset(fake);
 	fake_count_waiting(fake);
 	if (fake->late)
 		fake_answer(fake);

@@ -138,6 +138,7 @@ struct fake_moved {
  * @refuse: FEATURES_OK is refused
  * @late: when the device is reset, answer everything before
  * @on_move: called in the middle of a move
+ * @on_reset: called when the device is reset, before it forgets anything
  * @config_irq: interrupt for a change of the configuration or the status
  */
 struct fake {
@@ -183,6 +184,7 @@ struct fake {
 	bool refuse;
 	bool late;
 	void (*on_move)(struct fake *fake);
+	void (*on_reset)(struct fake *fake);
 	struct irq_work config_irq;
 };
 

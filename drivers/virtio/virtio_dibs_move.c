@@ -2,8 +2,9 @@
 /*
  * Direct Internal Buffer Sharing between the guests of a host
  *
- * Moves: copied into memory that the device knows, and waited for by looking
- * at the used ring. Nothing here sleeps, allocates or prints.
+ * Moves: copied into memory that the device knows, or pinned where they are if
+ * they are large, and waited for by looking at the used ring. Nothing here
+ * sleeps, allocates or prints.
  *
  * When a move is not given back in time, the device has failed: the queue, with
  * the memory that the device may still read, is left alone until the reset.
@@ -28,6 +29,12 @@ MODULE_PARM_DESC(move_timeout, "time in ms after which a move has failed");
 /* How often the used ring is looked at without a pause, at first */
 #define VDIBS_SPINS		4096
 
+/* Pieces of this size are pinned rather than copied */
+#define VDIBS_DIRECT		SZ_4K
+
+/* Segments of this size are in one request: nobody sees half a word of them */
+#define VDIBS_WHOLE		64
+
 #define VDIBS_MOVE_STATUSES	(VDIBS_MAY_ALL | VDIBS_MAY(NOENT) | \
 				 VDIBS_MAY(PERM) | VDIBS_MAY(RANGE))
 
@@ -51,6 +58,7 @@ static_assert(VIRTIO_DIBS_MAX_SIGNALS == DIBS_MAX_SIGNALS);
  * @token: the DMB
  * @signal: the signal to raise at the end
  * @sf: raise @signal
+ * @direct: data can be left where it is
  * @segs: segments that are left
  * @nsegs: their number
  * @done: bytes of the first of them that are done
@@ -61,6 +69,7 @@ struct vdibs_move {
 	u64 token;
 	u16 signal;
 	bool sf;
+	bool direct;
 	const struct dibs_move_seg *segs;
 	unsigned int nsegs;
 	u32 done;
@@ -68,16 +77,97 @@ struct vdibs_move {
 	u64 usecs;
 };
 
-/* Put the next piece of a segment into the request. Return: its length */
-static u32 vdibs_put_seg(struct vdibs_move *move,
-			 struct virtio_dibs_move_seg *to, void *data, u32 room)
+/* ------------------------- what is not copied ---------------------------- */
+
+/*
+ * Is a page mapped for the device by nothing but arithmetic? Whatever else there
+ * may be, from the drivers of IOMMUs to bounce buffers, takes locks or prints,
+ * which a move must not.
+ */
+static bool vdibs_can_pin(struct vdibs *vd)
+{
+	struct device *dev = vd->dma_dev;
+	struct page *page;
+	dma_addr_t dma;
+	bool can = false;
+
+	if (device_iommu_mapped(dev) || dma_addressing_limited(dev) ||
+	    (IS_ENABLED(CONFIG_PREEMPT_RT) && IS_ENABLED(CONFIG_DMA_API_DEBUG)))
+		return false;
+	page = alloc_page(GFP_KERNEL);
+	if (!page)
+		return false;
+	dma = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_TO_DEVICE);
+	if (!dma_mapping_error(dev, dma)) {
+		can = !dma_need_sync(dev, dma);
+		dma_unmap_page(dev, dma, PAGE_SIZE, DMA_TO_DEVICE);
+	}
+	__free_page(page);
+	return can;
+}
+
+/*
+ * A reference keeps pages from being used for something else, but not what is in
+ * a slab, nor the kernel's image.
+ */
+static bool vdibs_pin(struct vdibs *vd, struct vdibs_moveq *q,
+		      const void *data, u32 len)
+{
+	struct vdibs_pin *pin = &q->pins[q->nr_pins];
+	struct folio *folio;
+	size_t offset;
+
+	/* the second is for what is mapped at some other place, as by kmap() */
+	if (!virt_addr_valid(data) ||
+	    page_address(virt_to_page(data)) + offset_in_page(data) != data)
+		return false;
+	folio = virt_to_folio(data);
+	offset = offset_in_folio(folio, data);
+	if (folio_test_slab(folio) || folio_test_reserved(folio) ||
+	    offset + len > folio_size(folio) || !folio_try_get(folio))
+		return false;
+	pin->dma = dma_map_page(vd->dma_dev, folio_page(folio, 0), offset, len,
+				DMA_TO_DEVICE);
+	if (dma_mapping_error(vd->dma_dev, pin->dma)) {
+		folio_put(folio);
+		return false;
+	}
+	pin->folio = folio;
+	pin->len = len;
+	q->nr_pins++;
+	return true;
+}
+
+/* The device does not read any more */
+static void vdibs_unpin(struct vdibs *vd, struct vdibs_moveq *q)
+{
+	struct vdibs_pin *pin;
+
+	while (q->nr_pins) {
+		pin = &q->pins[--q->nr_pins];
+		dma_unmap_page(vd->dma_dev, pin->dma, pin->len, DMA_TO_DEVICE);
+		folio_put(pin->folio);
+	}
+}
+
+/* ------------------------------ requests --------------------------------- */
+
+static void vdibs_out(struct vdibs_moveq *q, dma_addr_t dma, u32 len)
+{
+	struct scatterlist *sg = &q->out[q->nr_out++];
+
+	sg_dma_address(sg) = dma;
+	sg->length = len;
+}
+
+/* The next piece of a segment is in the request */
+static void vdibs_piece(struct vdibs_move *move,
+			struct virtio_dibs_move_seg *to, u32 len)
 {
 	const struct dibs_move_seg *seg = move->segs;
-	u32 len = min(seg->size - move->done, room);
 
 	to->offset = cpu_to_le32(seg->offset + move->done);
 	to->size = cpu_to_le32(len);
-	memcpy(data, seg->data + move->done, len);
 	move->done += len;
 	move->left -= len;
 	if (move->done == seg->size) {
@@ -85,33 +175,52 @@ static u32 vdibs_put_seg(struct vdibs_move *move,
 		move->nsegs--;
 		move->done = 0;
 	}
-	return len;
 }
 
-/*
- * Fill the request with as much as it can take, @nsegs segments. Nothing of it
- * is read again, as the device could have changed it. Return: bytes of data
- */
-static u32 vdibs_put_move(struct vdibs_move *move, struct virtio_dibs_move *req,
-			  unsigned int *nsegs, void *data, u32 room)
+/* Copy the next piece of a segment, as long as there is room. Return: its length */
+static u32 vdibs_copy(struct vdibs_move *move, struct virtio_dibs_move_seg *to,
+		      void *data, u32 room)
 {
-	unsigned int n = 0;
-	u32 len = 0;
+	const struct dibs_move_seg *seg = move->segs;
+	u32 len = min(seg->size - move->done, room);
 
-	do {
-		len += vdibs_put_seg(move, &req->segs[n++], data + len,
-				     room - len);
-	} while (move->nsegs && len < room);
-	*nsegs = n;
-	req->token = cpu_to_le64(move->token);
-	req->signal = cpu_to_le16(move->signal);
-	req->nsegs = cpu_to_le16(n);
-	req->reserved = 0;
-	req->flags = 0;
-	if (move->sf && !move->nsegs)
-		req->flags = cpu_to_le16(VIRTIO_DIBS_MOVE_F_SIGNAL);
+	memcpy(data, seg->data + move->done, len);
+	vdibs_piece(move, to, len);
 	return len;
 }
+
+/* What is left of a segment, if it can stay where it is */
+static bool vdibs_refer(struct vdibs *vd, struct vdibs_moveq *q,
+			struct vdibs_move *move,
+			struct virtio_dibs_move_seg *to)
+{
+	const struct dibs_move_seg *seg = move->segs;
+	u32 len = seg->size - move->done;
+
+	if (!move->direct || len < VDIBS_DIRECT ||
+	    !vdibs_pin(vd, q, seg->data + move->done, len))
+		return false;
+	vdibs_out(q, q->pins[q->nr_pins - 1].dma, len);
+	vdibs_piece(move, to, len);
+	return true;
+}
+
+/* Complete a request that has the next @nsegs segments */
+static void vdibs_put_head(struct vdibs_moveq *q, struct vdibs_move *move,
+			   unsigned int nsegs)
+{
+	struct vdibs_move_head *head = q->head.mem;
+
+	head->req.token = cpu_to_le64(move->token);
+	head->req.signal = cpu_to_le16(move->signal);
+	head->req.nsegs = cpu_to_le16(nsegs);
+	head->req.reserved = 0;
+	head->req.flags = 0;
+	if (move->sf && !move->nsegs)
+		head->req.flags = cpu_to_le16(VIRTIO_DIBS_MOVE_F_SIGNAL);
+}
+
+/* ------------------------------ execution -------------------------------- */
 
 /*
  * The queue belongs to the caller, who has made one request available. What
@@ -138,30 +247,22 @@ static bool vdibs_wait(struct vdibs_moveq *q, u64 *usecs, u32 *len)
 	return true;
 }
 
-/* @data_len: bytes in the area for data; what is in the head is in @req_len */
-static int vdibs_exec(struct vdibs_moveq *q, u64 *usecs, u32 req_len,
-		      u32 data_len, const char **why)
+static int vdibs_exec(struct vdibs_moveq *q, u64 *usecs, const char **why)
 {
 	struct vdibs_move_head *head = q->head.mem;
-	struct scatterlist req, data, resp, *sgs[3];
-	unsigned int n = 0;
+	struct scatterlist resp, *sgs[] = { q->out, &resp };
 	u32 len;
+	int rc;
 
-	vdibs_sg_set(&req, q->head.dma + VDIBS_HEAD_REQ, req_len);
-	sgs[n++] = &req;
-	if (data_len) {
-		vdibs_sg_set(&data, q->data.dma, data_len);
-		sgs[n++] = &data;
-	}
 	vdibs_sg_set(&resp, q->head.dma, sizeof(head->resp));
-	sgs[n] = &resp;
-
 	head->resp.status = cpu_to_le32(VIRTIO_DIBS_S_IO);
 	*why = "move queue broken";
 	/* an answer to nothing would be taken for that to this move */
 	virtqueue_get_buf(q->vq, &len);
-	if (virtqueue_add_sgs(q->vq, sgs, n, 1, q, GFP_ATOMIC) ||
-	    !virtqueue_kick(q->vq))
+	sg_mark_end(&q->out[q->nr_out - 1]);
+	rc = virtqueue_add_sgs(q->vq, sgs, 1, 1, q, GFP_ATOMIC);
+	sg_unmark_end(&q->out[q->nr_out - 1]);
+	if (rc || !virtqueue_kick(q->vq))
 		return -EIO;
 	*why = "move not answered";
 	if (!vdibs_wait(q, usecs, &len))
@@ -174,31 +275,68 @@ static int vdibs_exec(struct vdibs_moveq *q, u64 *usecs, u32 req_len,
 			   VDIBS_MOVE_STATUSES);
 }
 
+/* Nothing of a request is read again, as the device could have changed it */
 static int vdibs_exec_small(struct vdibs_moveq *q, struct vdibs_move *move,
 			    const char **why)
 {
 	struct vdibs_move_head *head = q->head.mem;
-	unsigned int nsegs = move->nsegs;
-	u32 len = struct_size(&head->req, segs, nsegs);
+	unsigned int i, nsegs = move->nsegs;
+	u32 len = 0, at = struct_size(&head->req, segs, nsegs);
 
-	len += vdibs_put_move(move, &head->req, &nsegs,
-			      (void *)&head->req + len, VDIBS_INLINE);
-	return vdibs_exec(q, &move->usecs, len, 0, why);
+	for (i = 0; i < nsegs; i++)
+		len += vdibs_copy(move, &head->req.segs[i],
+				  (void *)&head->req + at + len,
+				  VDIBS_INLINE - len);
+	vdibs_put_head(q, move, nsegs);
+	q->nr_out = 0;
+	vdibs_out(q, q->head.dma + VDIBS_HEAD_REQ, at + len);
+	return vdibs_exec(q, &move->usecs, why);
 }
 
-static int vdibs_exec_large(struct vdibs_moveq *q, struct vdibs_move *move,
-			    const char **why)
+/* Is there room for the next piece, or for a part of it that is worth it? */
+static bool vdibs_fits(const struct vdibs_move *move, u32 room)
+{
+	return room >= min_t(u32, move->segs->size, VDIBS_WHOLE + 1);
+}
+
+/* As much as fits into one request. Return: the number of segments */
+static unsigned int vdibs_put_large(struct vdibs *vd, struct vdibs_moveq *q,
+				    struct vdibs_move *move)
+{
+	struct vdibs_move_head *head = q->head.mem;
+	unsigned int n = 0;
+	u32 len, copied = 0;
+
+	do {
+		if (!vdibs_refer(vd, q, move, &head->req.segs[n])) {
+			len = vdibs_copy(move, &head->req.segs[n],
+					 q->data.mem + copied,
+					 VDIBS_CHUNK - copied);
+			if (len)
+				vdibs_out(q, q->data.dma + copied, len);
+			copied += len;
+		}
+		n++;
+	} while (move->nsegs && vdibs_fits(move, VDIBS_CHUNK - copied));
+	return n;
+}
+
+static int vdibs_exec_large(struct vdibs *vd, struct vdibs_moveq *q,
+			    struct vdibs_move *move, const char **why)
 {
 	struct vdibs_move_head *head = q->head.mem;
 	unsigned int nsegs;
-	u32 len;
 	int rc;
 
 	do {
-		len = vdibs_put_move(move, &head->req, &nsegs, q->data.mem,
-				     VDIBS_CHUNK);
-		rc = vdibs_exec(q, &move->usecs,
-				struct_size(&head->req, segs, nsegs), len, why);
+		q->nr_out = 0;
+		vdibs_out(q, q->head.dma + VDIBS_HEAD_REQ, 0);
+		nsegs = vdibs_put_large(vd, q, move);
+		vdibs_put_head(q, move, nsegs);
+		q->out[0].length = struct_size(&head->req, segs, nsegs);
+		rc = vdibs_exec(q, &move->usecs, why);
+		if (likely(!*why))
+			vdibs_unpin(vd, q);
 	} while (!rc && move->nsegs);
 	return rc;
 }
@@ -220,7 +358,7 @@ static int vdibs_move(struct vdibs *vd, struct vdibs_moveq *q,
 	if (move->left < VDIBS_INLINE)
 		rc = vdibs_exec_small(q, move, why);
 	else
-		rc = vdibs_exec_large(q, move, why);
+		rc = vdibs_exec_large(vd, q, move, why);
 	if (unlikely(*why))
 		vdibs_fail_quietly(vd, *why);
 	return rc;
@@ -248,6 +386,7 @@ static int vdibs_move_locked(struct vdibs *vd, struct vdibs_move *move)
 	const char *why;
 	int rc;
 
+	move->direct = vd->direct;
 	if (irqs_off)
 		raw_spin_lock(&q->lock);
 	else
@@ -328,6 +467,7 @@ int vdibs_moveqs_alloc(struct vdibs *vd)
 	unsigned int i;
 	int rc = 0;
 
+	vd->direct = vdibs_can_pin(vd);
 	vd->nr_moveqs = min(vd->config.num_move_queues, num_possible_cpus() + 1);
 	vd->moveqs = kvcalloc(vd->nr_moveqs, sizeof(*vd->moveqs), GFP_KERNEL);
 	if (!vd->moveqs)
@@ -335,6 +475,7 @@ int vdibs_moveqs_alloc(struct vdibs *vd)
 	for (i = 0; i < vd->nr_moveqs && !rc; i++) {
 		q = &vd->moveqs[i];
 		raw_spin_lock_init(&q->lock);
+		sg_init_table(q->out, ARRAY_SIZE(q->out));
 		rc = vdibs_area_alloc(vd, &q->head, VDIBS_HEAD_LEN);
 		if (!rc)
 			rc = vdibs_area_alloc(vd, &q->data, VDIBS_CHUNK);
@@ -349,6 +490,7 @@ void vdibs_moveqs_free(struct vdibs *vd)
 	if (!vd->moveqs)
 		return;
 	for (i = 0; i < vd->nr_moveqs; i++) {
+		vdibs_unpin(vd, &vd->moveqs[i]);
 		vdibs_area_free(vd, &vd->moveqs[i].head);
 		vdibs_area_free(vd, &vd->moveqs[i].data);
 	}

@@ -519,6 +519,40 @@ static void test_move_silent_many(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, fake->waiting);
 }
 
+static struct page *silent_page;
+static int silent_page_refs;
+
+static void count_silent_refs(struct fake *fake)
+{
+	silent_page_refs = page_count(silent_page);
+}
+
+/* D-9: what a move refers to is kept until the device has been reset */
+static void test_move_silent_direct(struct kunit *test)
+{
+	struct fake *fake = fake_start(test);
+	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct dibs_dmb dmb;
+
+	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &dmb, SZ_64K));
+	silent_page = alloc_pages(GFP_KERNEL | __GFP_COMP, get_order(SZ_64K));
+	KUNIT_ASSERT_NOT_NULL(test, silent_page);
+	silent_page_refs = 0;
+	fake->on_reset = count_silent_refs;
+	vdibs_move_timeout = 50;
+	fake->move_silent = true;
+	fake->late = true;
+	KUNIT_EXPECT_EQ(test, -EIO,
+			dibs_move_data(dibs, dmb.dmb_tok, 0, true, 0,
+				       page_address(silent_page), SZ_64K));
+	vdibs_move_timeout = 5000;
+	expect_works(test, fake, 2);
+	KUNIT_EXPECT_EQ(test, 2, silent_page_refs);
+	KUNIT_EXPECT_EQ(test, 1, page_count(silent_page));
+	fake->on_reset = NULL;
+	__free_pages(silent_page, get_order(SZ_64K));
+}
+
 /* In a panic nothing is queued; the watch sees it when there is time again */
 static void test_atomic_silent(struct kunit *test)
 {
@@ -811,6 +845,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE(test_remove_silent),
 	KUNIT_CASE(test_move_silent),
 	KUNIT_CASE(test_move_silent_many),
+	KUNIT_CASE(test_move_silent_direct),
 	KUNIT_CASE(test_atomic_silent),
 	KUNIT_CASE_SLOW(test_gone),
 	KUNIT_CASE_SLOW(test_backoff),

@@ -327,6 +327,139 @@ static void test_move_sizes(struct kunit *test)
 	vfree(src);
 }
 
+static struct page *moved_page;
+static int moved_page_refs;
+
+static void count_refs(struct fake *fake)
+{
+	moved_page_refs = page_count(moved_page);
+}
+
+/* What is whole pages is not copied, but kept; what shares its pages is copied */
+static void test_move_direct(struct kunit *test)
+{
+	struct fake *fake = fake_start(test);
+	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct dibs_dmb dmb;
+	int refs;
+	u8 *src;
+
+	get_dmb(test, fake, dibs, &dmb, SZ_1M);
+	fake->on_move = count_refs;
+	src = (u8 *)__get_free_pages(GFP_KERNEL | __GFP_COMP, get_order(SZ_256K));
+	KUNIT_ASSERT_NOT_NULL(test, src);
+	fill(src, SZ_256K, 4);
+	moved_page = virt_to_page(src);
+	KUNIT_EXPECT_EQ(test, 0, dibs_move_data(dibs, dmb.dmb_tok, 3, true, 50,
+						src + 100, SZ_256K - 150));
+	KUNIT_EXPECT_EQ(test, 1, fake->moves);
+	KUNIT_EXPECT_EQ(test, 2, moved_page_refs);
+	KUNIT_EXPECT_EQ(test, 1, page_count(moved_page));
+	/* a difference would be printed at length otherwise */
+	KUNIT_EXPECT_EQ(test, 0,
+			memcmp(dmb.cpu_addr + 50, src + 100, SZ_256K - 150));
+	FAKE_EXPECT(test, signals(&dmb) == BIT(3));
+	/* nothing is mapped in a panic */
+	KUNIT_EXPECT_EQ(test, 0,
+			dibs_move_data_atomic(dibs, dmb.dmb_tok, 3, true, 50,
+					      src, SZ_4K));
+	KUNIT_EXPECT_EQ(test, 1, moved_page_refs);
+	/* a move that fails has been given back, too */
+	fake->move_status = VIRTIO_DIBS_S_IO;
+	KUNIT_EXPECT_EQ(test, -EIO, dibs_move_data(dibs, dmb.dmb_tok, 3, true,
+						   50, src, SZ_4K));
+	fake->move_status = -1;
+	KUNIT_EXPECT_EQ(test, 2, moved_page_refs);
+	KUNIT_EXPECT_EQ(test, 1, page_count(moved_page));
+	free_pages((unsigned long)src, get_order(SZ_256K));
+
+	src = kmalloc(SZ_4K, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, src);
+	fill(src, SZ_4K, 5);
+	moved_page = virt_to_head_page(src);
+	refs = page_count(moved_page);
+	KUNIT_EXPECT_EQ(test, 0, dibs_move_data(dibs, dmb.dmb_tok, 3, true, 60,
+						src, SZ_4K));
+	KUNIT_EXPECT_EQ(test, refs, moved_page_refs);
+	KUNIT_EXPECT_EQ(test, 0, memcmp(dmb.cpu_addr + 60, src, SZ_4K));
+	kfree(src);
+}
+
+/* Data that is copied, data that is not, and more of both in one request */
+static void test_move_vec_mixed(struct kunit *test)
+{
+	struct fake *fake = fake_start(test);
+	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct dibs_move_seg segs[DIBS_MAX_SEGS];
+	struct dibs_dmb dmb;
+	unsigned int i;
+	u8 *src;
+
+	get_dmb(test, fake, dibs, &dmb, SZ_1M);
+	src = (u8 *)__get_free_pages(GFP_KERNEL | __GFP_COMP, get_order(SZ_256K));
+	KUNIT_ASSERT_NOT_NULL(test, src);
+	fill(src, SZ_256K, 6);
+	for (i = 0; i < DIBS_MAX_SEGS; i++)
+		segs[i] = (struct dibs_move_seg) {
+			.data = src + i * 10000, .offset = i * 10000,
+			.size = i % 2 ? 9000 : 100,
+		};
+	KUNIT_EXPECT_EQ(test, 0, dibs_move_data_vec(dibs, dmb.dmb_tok, 3, true,
+						    segs, DIBS_MAX_SEGS));
+	KUNIT_EXPECT_EQ(test, 1, fake->moves);
+	KUNIT_EXPECT_EQ(test, DIBS_MAX_SEGS, fake->moved.nsegs);
+	for (i = 0; i < DIBS_MAX_SEGS; i++) {
+		KUNIT_EXPECT_EQ(test, 0,
+				memcmp(dmb.cpu_addr + i * 10000,
+				       src + i * 10000, segs[i].size));
+		KUNIT_EXPECT_PTR_EQ(test, NULL,
+				    memchr_inv(dmb.cpu_addr + i * 10000 +
+					       segs[i].size, 0,
+					       10000 - segs[i].size));
+	}
+	FAKE_EXPECT(test, signals(&dmb) == BIT(3));
+	KUNIT_EXPECT_EQ(test, 1, page_count(virt_to_page(src)));
+	free_pages((unsigned long)src, get_order(SZ_256K));
+}
+
+/* A cursor behind data that fills a request is in the next one, as a whole */
+static void test_move_vec_whole(struct kunit *test)
+{
+	struct fake *fake = fake_start(test);
+	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct dibs_move_seg segs[2];
+	struct dibs_dmb dmb;
+	u8 cursor[32];
+	u32 size;
+	u8 *src;
+
+	get_dmb(test, fake, dibs, &dmb, SZ_256K);
+	src = vmalloc(SZ_64K);
+	KUNIT_ASSERT_NOT_NULL(test, src);
+	fill(src, SZ_64K, 7);
+	for (size = VDIBS_CHUNK - 40; size <= VDIBS_CHUNK; size++) {
+		fill(cursor, sizeof(cursor), size);
+		segs[0] = (struct dibs_move_seg) { src, SZ_4K, size };
+		segs[1] = (struct dibs_move_seg) { cursor, 0, sizeof(cursor) };
+		fake->moves = 0;
+		KUNIT_EXPECT_EQ(test, 0,
+				dibs_move_data_vec(dibs, dmb.dmb_tok, 0, true,
+						   segs, 2));
+		KUNIT_EXPECT_EQ(test, 0,
+				memcmp(dmb.cpu_addr + SZ_4K, src, size));
+		KUNIT_EXPECT_EQ(test, 0,
+				memcmp(dmb.cpu_addr, cursor, sizeof(cursor)));
+		/* all of it in the last request, and nothing else if there are two */
+		if (size + sizeof(cursor) <= VDIBS_CHUNK) {
+			KUNIT_EXPECT_EQ(test, 1, fake->moves);
+		} else {
+			KUNIT_EXPECT_EQ(test, 2, fake->moves);
+			KUNIT_EXPECT_EQ(test, sizeof(cursor), fake->moved.len);
+		}
+	}
+	vfree(src);
+}
+
 /* Data and cursor in one request and with one doorbell */
 static void test_move_vec(struct kunit *test)
 {
@@ -355,6 +488,29 @@ static void test_move_vec(struct kunit *test)
 						    segs, DIBS_MAX_SEGS));
 	KUNIT_EXPECT_MEMEQ(test, dmb.cpu_addr, "abcdefgh", 8);
 	KUNIT_EXPECT_EQ(test, 2, fake->moves);
+}
+
+/* A move that ends in nothing has its signal, however full the request is */
+static void test_move_vec_full(struct kunit *test)
+{
+	struct dibs_move_seg segs[2] = { { NULL, 0, 0 }, { "", 0, 0 } };
+	struct fake *fake = fake_start(test);
+	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct dibs_dmb dmb;
+	u32 size;
+
+	get_dmb(test, fake, dibs, &dmb, SZ_4K);
+	segs[0].data = kunit_kzalloc(test, SZ_4K, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, segs[0].data);
+	for (size = SZ_4K - 512; size <= SZ_4K; size++) {
+		segs[0].size = size;
+		fake->moved.flags = 0;
+		KUNIT_EXPECT_EQ(test, 0,
+				dibs_move_data_vec(dibs, dmb.dmb_tok, 1, true,
+						   segs, 2));
+		KUNIT_EXPECT_EQ_MSG(test, VIRTIO_DIBS_MOVE_F_SIGNAL,
+				    fake->moved.flags, "%u bytes", size);
+	}
 }
 
 /* More data than a request can have; a later segment overwrites an earlier */
@@ -891,6 +1047,10 @@ static struct kunit_case good_cases[] = {
 	KUNIT_CASE(test_move_sources),
 	KUNIT_CASE(test_move_sizes),
 	KUNIT_CASE(test_move_vec),
+	KUNIT_CASE(test_move_direct),
+	KUNIT_CASE(test_move_vec_mixed),
+	KUNIT_CASE(test_move_vec_whole),
+	KUNIT_CASE(test_move_vec_full),
 	KUNIT_CASE(test_move_vec_large),
 	KUNIT_CASE(test_move_vec_fails),
 	KUNIT_CASE(test_move_queue),

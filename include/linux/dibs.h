@@ -318,7 +318,7 @@ struct dibs_dev_ops {
 	/* -------------------------- optional ops ---------------------------- */
 
 	/**
-	 * @move_data_vec: several moves to one DMB; the segments become
+	 * @move_data_vec: two or more moves to one DMB; the segments become
 	 * visible in order and the signal is raised after the last one.
 	 */
 	int (*move_data_vec)(struct dibs_dev *dibs, u64 dmb_tok,

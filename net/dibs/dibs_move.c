@@ -131,7 +131,8 @@ dibs_move_traced(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
  *  * -ENODEV: the device is leaving
  *  * -EOPNOTSUPP: @size is 0 and the device cannot signal without data; move
  *    some
- *  * -EIO: the device failed; part of the data may have been copied
+ *  * -EIO: the device failed; part of the data may have been copied, and until
+ *    the device has left, what is in @data by then
  */
 int dibs_move_data(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 		   bool sf, unsigned int offset, const void *data,
@@ -226,7 +227,8 @@ static int dibs_check_segs(struct dibs_dev *dibs, unsigned int idx,
  * @dmb_tok: token of the DMB
  * @idx: the signal to raise
  * @sf: raise signal @idx after the last piece is visible
- * @segs: the pieces, which become visible in this order
+ * @segs: the pieces, which become visible in this order, each of them as with
+ *	dibs_move_data()
  * @nsegs: their number, 1 to %DIBS_MAX_SEGS
  *
  * Context: any but hard interrupt. Allowed in handlers.
@@ -242,6 +244,9 @@ int dibs_move_data_vec(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 	u64 bytes;
 	int rc;
 
+	if (nsegs == 1)
+		return dibs_move_data(dibs, dmb_tok, idx, sf, segs->offset,
+				      segs->data, segs->size);
 	rcu_read_lock();
 	rc = dibs_check_segs(dibs, idx, segs, nsegs, &bytes);
 	if (!rc && ops->move_data_vec)

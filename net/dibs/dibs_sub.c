@@ -169,7 +169,8 @@ void dibs_sub_stop(struct dibs_sub *sub)
 	sub->open = false;
 	raw_spin_unlock_irqrestore(&sub->lock, flags);
 	WRITE_ONCE(sub->stopped, true);
-	synchronize_rcu(); /* signal handlers */
+	/* for signal handlers: the end of a percpu_ref promises no grace period */
+	synchronize_rcu();
 	percpu_ref_kill(&sub->active);
 	tasklet_kill(&sub->tasklet);
 	cancel_work_sync(&sub->work);

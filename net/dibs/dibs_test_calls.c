@@ -504,8 +504,12 @@ static void move_vec_own_op(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, DIBS_MAX_SEGS, FAKE_DEV->last.nsegs);
 	FAKE_DEV->rc[FAKE_MOVE_VEC] = -EPERM;
 	KUNIT_EXPECT_EQ(test, -EPERM,
-			dibs_move_data_vec(dibs, 7, 0, true, segs, 1));
+			dibs_move_data_vec(dibs, 7, 0, true, segs, 2));
 	expect_stat(test, 1, "bad_gid");
+	/* a single one is a move like any other */
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			dibs_move_data_vec(dibs, 7, 0, true, segs, 1));
+	KUNIT_EXPECT_EQ(test, 1, fake_calls(FAKE_DEV, FAKE_MOVE));
 }
 
 static void move_atomic(struct kunit *test)

@@ -407,6 +407,26 @@ static void unregister_waits_atomic(struct kunit *test)
 	end_other_cpu(task);
 }
 
+static void look_for_handler(struct fake_client *fc, struct dibs_dev *dibs)
+{
+	fc->rc[0] = atomic_read(&fc->running[fc->dmb[0].idx]);
+	fc->rc[1] = fake_unregister(fc, &fc->dmb[0]);
+}
+
+/* del_dev() may free what the handler uses */
+static void removal_waits_atomic(struct kunit *test)
+{
+	struct task_struct *task;
+
+	FAKE_CLIENT->on_del = look_for_handler;
+	task = signal_from_other_cpu(test);
+	fake_dev_del(FAKE_DEV);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&FAKE_CLIENT->dels));
+	KUNIT_EXPECT_EQ(test, 0, FAKE_CLIENT->rc[0]);
+	KUNIT_EXPECT_EQ(test, 0, FAKE_CLIENT->rc[1]);
+	end_other_cpu(task);
+}
+
 static void unregister_waits_threaded(struct kunit *test)
 {
 	u32 idx;
@@ -603,6 +623,7 @@ static struct kunit_case dibs_deliver_cases[] = {
 	KUNIT_CASE(sync_dmb_waits_threaded),
 	KUNIT_CASE(sync_dmb_waits_atomic),
 	KUNIT_CASE(unregister_waits_atomic),
+	KUNIT_CASE(removal_waits_atomic),
 	KUNIT_CASE(unregister_waits_threaded),
 	KUNIT_CASE(unregister_in_own_handler),
 	KUNIT_CASE(unregister_other_in_handler),

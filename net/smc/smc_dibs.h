@@ -67,13 +67,6 @@ int smc_ism_init(void);
 void smc_ism_exit(void);
 int smcd_nl_get_device(struct sk_buff *skb, struct netlink_callback *cb);
 
-static inline int smc_ism_write(struct smcd_dev *smcd, u64 dmb_tok,
-				unsigned int idx, bool sf, unsigned int offset,
-				const void *data, size_t len)
-{
-	return dibs_move_data(smcd->dibs, dmb_tok, idx, sf, offset, data, len);
-}
-
 /* The device attributes below outlive the dibs device itself */
 
 static inline bool smc_ism_support_dmb_nocopy(struct smcd_dev *smcd)

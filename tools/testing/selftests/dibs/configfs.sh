@@ -7,23 +7,23 @@
 
 live_device() {
 	mkdir $CFG/lo2 || return
-	same 0 "$(cat $CFG/lo2/live)" "live of a new item" || return
-	same 1 "$(cat $CFG/lo2/map)" "map of a new item" || return
+	same 0 "$(<$CFG/lo2/live)" "live of a new item" || return
+	same 1 "$(<$CFG/lo2/map)" "map of a new item" || return
 	[ ! -e $SYS/lo2 ] || return
 	put 1 $CFG/lo2/live || return
-	same 1 "$(cat $CFG/lo2/live)" live || return
-	same 0xffff "$(cat $SYS/lo2/fabric_id)" fabric_id || return
+	same 1 "$(<$CFG/lo2/live)" live || return
+	same 0xffff "$(<$SYS/lo2/fabric_id)" fabric_id || return
 	put 0 $CFG/lo2/live || return
 	[ ! -e $SYS/lo2 ] || return
-	same 0 "$(cat $CFG/lo2/live)" "live after the removal" && rmdir $CFG/lo2
+	same 0 "$(<$CFG/lo2/live)" "live after the removal" && rmdir $CFG/lo2
 }
 
 twice() {
 	local gid
 	lo_add lo2 || return
-	gid=$(cat $SYS/lo2/gid)
+	gid=$(<$SYS/lo2/gid)
 	put 1 $CFG/lo2/live || return
-	same "$gid" "$(cat $SYS/lo2/gid)" "gid after another 1" || return
+	same "$gid" "$(<$SYS/lo2/gid)" "gid after another 1" || return
 	put 0 $CFG/lo2/live && put 0 $CFG/lo2/live && rmdir $CFG/lo2
 }
 
@@ -41,7 +41,7 @@ mkdir_twice() {
 taken() {
 	mkdir $CFG/lo || return
 	fails EEXIST put 1 $CFG/lo/live || return
-	same 0 "$(cat $CFG/lo/live)" live || return
+	same 0 "$(<$CFG/lo/live)" live || return
 	[ -e $SYS/lo ] && rmdir $CFG/lo
 }
 
@@ -49,11 +49,11 @@ values() {
 	lo_add lo2 || return
 	fails EINVAL put 7 $CFG/lo2/live || return
 	fails EINVAL put x $CFG/lo2/map || return
-	same 1 "$(cat $CFG/lo2/live)" live || return
+	same 1 "$(<$CFG/lo2/live)" live || return
 	fails EBUSY put 0 $CFG/lo2/map || return
-	same 1 "$(cat $CFG/lo2/map)" map || return
+	same 1 "$(<$CFG/lo2/map)" map || return
 	put 0 $CFG/lo2/live && put 0 $CFG/lo2/map || return
-	same 0 "$(cat $CFG/lo2/map)" map && rmdir $CFG/lo2
+	same 0 "$(<$CFG/lo2/map)" map && rmdir $CFG/lo2
 }
 
 # Removal is in writing 0, not in rmdir
@@ -96,7 +96,7 @@ race() {
 		done &
 	done
 	wait
-	if [ "$(cat $CFG/lo2/live)" = 1 ]; then
+	if [ "$(<$CFG/lo2/live)" = 1 ]; then
 		[ -e $SYS/lo2 ] || return
 	else
 		[ ! -e $SYS/lo2 ] || return

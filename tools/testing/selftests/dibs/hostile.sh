@@ -20,7 +20,7 @@ with_messages() {
 	shift
 	insmod "$KO" "${params[@]}" || return
 	"$@" >"$TMP/traffic" 2>&1 || rc=$?
-	changed=$(cat $STATE/changed)
+	changed=$(<$STATE/changed)
 	rmmod smc_hostile || rc=99
 	[ "$changed" -gt 0 ] || {
 		echo "no message was changed"
@@ -94,8 +94,8 @@ slow_handler() {
 	done
 	wait $load || rc=1
 	cat "$TMP/load"
-	runs=$(cat $STATE/runs)
-	late=$(cat $STATE/late)
+	runs=$(<$STATE/runs)
+	late=$(<$STATE/late)
 	rmmod smc_hostile || rc=1
 	echo "$runs runs, $late of them outlived their connection"
 	[ "$runs" -gt 20 ] && [ "$late" -eq 0 ] && return $rc

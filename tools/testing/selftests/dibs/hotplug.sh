@@ -74,7 +74,7 @@ cycles() {
 		cat "$TMP/load"
 		return 1
 	}
-	echo "$CYCLES cycles: $(cat "$TMP/load")"
+	echo "$CYCLES cycles: $(<"$TMP/load")"
 	use_only lo
 	lo_del lo2 && smc_traffic smc pingpong 64 10
 }

@@ -32,6 +32,11 @@ data() {
 		smc_traffic smc load 2
 }
 
+# What the device could not move has not been sent, also if the next move succeeds
+unmoved() {
+	smc_traffic smc unmoved /sys/module/dibs_hwlike/parameters/fail_moves
+}
+
 # Netlink shows a device that has neither PCI values nor a parent
 listed() {
 	local line
@@ -68,9 +73,10 @@ smc_proof ueid-del $UEID
 use_only none
 insmod "$KO" || skip_all "cannot load $KO"
 ktap_print_header
-ktap_set_plan 4
+ktap_set_plan 5
 result "found by its PNETID only" found_by_pnetid
 result "data" data
+result "data that cannot be moved" unmoved
 result "shown without PCI values" listed
 result "the device leaves under traffic" leaves
 ktap_finished

@@ -87,7 +87,13 @@ flood() {
 	same $((before + 1)) "$(messages)" messages
 }
 
-# Both ends find garbage at the same time, and each abort finds the other's
+# No connection is left, so nobody finds what is wrong with one any more
+all_gone() {
+	! smc_proof list | grep -q ^SMCD
+}
+
+# Both ends find garbage at the same time, and each abort finds the other's. The one
+# that was not looked at may say so late.
 both_ends() {
 	local victim token before
 	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
@@ -101,12 +107,13 @@ both_ends() {
 		cat "$TMP/hold"
 		return 1
 	}
-	[ "$(messages)" -gt "$before" ]
+	within 20 all_gone && [ "$(messages)" -gt "$before" ]
 }
 
 # Data that nobody announced is not looked at, nor are flags without data
 silent() {
 	local before
+	within 20 all_gone || return
 	before=$(messages)
 	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
 	within 10 grep -q ready "$TMP/hold" || return
@@ -115,7 +122,7 @@ silent() {
 	kill -0 %% && same "$before" "$(messages)" messages || return
 	kill %%
 	wait %% 2>/dev/null
-	return 0
+	within 20 all_gone
 }
 
 # still_held PID: does the connection of smc_traffic go on?

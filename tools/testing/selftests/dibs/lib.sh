@@ -29,10 +29,12 @@ note() {
 
 # result NAME COMMAND...: one test, with what the command prints as comments
 result() {
-	local name=$1 rc=0
+	local name=$1 rc=0 line
 	shift
 	"$@" >"$TMP/out" 2>&1 || rc=$?
-	sed 's/^/# /' "$TMP/out"
+	while IFS= read -r line || [ -n "$line" ]; do
+		note "$line"
+	done <"$TMP/out"
 	case $rc in
 	0) ktap_test_pass "$name" ;;
 	4) ktap_test_skip "$name" ;;
@@ -72,10 +74,10 @@ same() {
 
 # within SECONDS COMMAND...: does it come true in time?
 within() {
-	local end=$(($(date +%s) + $1))
+	local end=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt "$end" ] || {
+		[ $SECONDS -lt $end ] || {
 			echo "not in time: $*"
 			return 1
 		}
@@ -84,7 +86,7 @@ within() {
 }
 
 is_module() {
-	modinfo -F filename "$1" 2>/dev/null | grep -q /
+	[[ $(modinfo -F filename "$1" 2>/dev/null) == */* ]]
 }
 
 loaded() {
@@ -93,10 +95,11 @@ loaded() {
 
 # unload MODULE...: those that are loaded
 unload() {
-	local m
+	local m there=()
 	for m; do
-		! grep -q "^$m " /proc/modules || rmmod "$m" || return
+		[ ! -e "/sys/module/$m/initstate" ] || there+=("$m")
 	done
+	[ ${#there[@]} -eq 0 ] || rmmod "${there[@]}"
 }
 
 # The modules in the order in which they can be unloaded
@@ -157,12 +160,16 @@ use_only() {
 
 # stat DEVICE NAME
 stat_of() {
-	cat "$SYS/$1/statistics/$2"
+	local value
+	read -r value <"$SYS/$1/statistics/$2" && echo "$value"
 }
 
 # smc_stat NAME
 smc_stat() {
-	smc_proof stats | awk -v n="$1" '$1 == n { print $2 }'
+	local name value
+	while read -r name value; do
+		[ "$name" != "$1" ] || echo "$value"
+	done < <(smc_proof stats)
 }
 
 cleanup() {

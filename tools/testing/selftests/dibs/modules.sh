@@ -8,64 +8,69 @@
 RELOADS=${RELOADS:-$([ -n "$LONG" ] && echo 500 || echo 10)}
 SMC_RELOADS=${SMC_RELOADS:-$([ -n "$LONG" ] && echo 50 || echo 10)}
 
+# A handshake and data over SMC-D, and nothing else
 works() {
-	local v2
-	smc_proof ueid $UEID || return
-	v2=$(smc_stat v2)
-	smc_traffic smc pingpong 64 5 >/dev/null || return
-	[ "$(smc_stat v2)" -gt "$v2" ]
+	smc_proof ueid $UEID && smc_traffic smc pingpong 64 5 >/dev/null
 }
 
-# permutations WORD...: one order a line
+# permutations A B C D: every order of them, one a line
 permutations() {
-	local w rest
-	[ $# -gt 0 ] || {
-		echo
-		return
-	}
-	for w; do
-		rest=" $* "
-		# shellcheck disable=SC2086 # words
-		permutations ${rest/ $w / } | while read -r line; do
-			echo "$w $line"
+	local a b c d
+	for a; do
+		for b; do
+			for c; do
+				for d; do
+					case $b in "$a") continue ;; esac
+					case $c in "$a" | "$b") continue ;; esac
+					case $d in "$a" | "$b" | "$c") continue ;; esac
+					echo "$a $b $c $d"
+				done
+			done
 		done
 	done
+}
+
+# needed MODULE OF...: does one of these use it?
+needed() {
+	case $1:" ${*:2} " in
+	dibs:*" dibs_loopback "* | dibs:*" smc "* | smc:*" smc_diag "*) return 0 ;;
+	esac
+	return 1
+}
+
+# left ORDER: what is loaded after all four were to be unloaded in ORDER
+left() {
+	local m rest=" $1 "
+	for m in $1; do
+		# shellcheck disable=SC2086 # words
+		needed "$m" $rest || rest=${rest/ $m / }
+	done
+	# shellcheck disable=SC2086 # without the blanks around
+	echo $rest
 }
 
 # Whatever comes first, dependencies come along: then it works. What is unloaded
 # first is refused as long as somebody needs it, and only then.
 orders() {
-	local order m rc n=0
+	local order m n=0 still=()
 	while read -r order; do
-		for m in $order; do
-			modprobe "$m" || return
-		done
+		# shellcheck disable=SC2086 # one after the other
+		modprobe -a $order || return
 		works || {
 			echo "does not work after $order"
 			return 1
 		}
+		# shellcheck disable=SC2086 # one after the other, whatever is refused
+		rmmod $order 2>/dev/null
+		still=()
 		for m in $order; do
-			rc=0
-			rmmod "$m" 2>/dev/null || rc=$?
-			if [ -n "$(needed_by "$m")" ]; then
-				[ $rc -ne 0 ] || return
-			elif [ $rc -ne 0 ]; then
-				echo "rmmod $m in $order failed"
-				return 1
-			fi
+			! loaded "$m" || still+=("$m")
 		done
+		same "$(left "$order")" "${still[*]}" "what is left of $order" || return
 		unload_all || return
 		n=$((n + 1))
 	done < <(permutations dibs dibs_loopback smc smc_diag)
 	same 24 $n "number of orders"
-}
-
-# needed_by MODULE: those that are loaded and use it
-needed_by() {
-	case $1 in
-	dibs) ls -d /sys/module/dibs_loopback /sys/module/smc ;;
-	smc) ls -d /sys/module/smc_diag ;;
-	esac 2>/dev/null
 }
 
 # A device that comes when SMC is there already, and one that was there before
@@ -107,7 +112,7 @@ device_under_traffic() {
 		cat "$TMP/load"
 		return 1
 	}
-	echo "$RELOADS reloads: $(cat "$TMP/load")"
+	echo "$RELOADS reloads: $(<"$TMP/load")"
 	works && within 10 unload_all
 }
 

@@ -37,7 +37,9 @@ static const char usage[] =
 "                      connections: all of them within 10 s, or exit 1\n"
 " splice COUNT         the same, with received data in pipes, which is looked at\n"
 "                      afterwards\n"
-" close COUNT          connections that both ends close, on two CPUs and within 20 ms\n";
+" close COUNT          connections that both ends close, on two CPUs and within 20 ms\n"
+" unmoved FILE         sends something after writing 1 to FILE, which makes the device\n"
+"                      fail to move it: nobody may receive it, or anything for it\n";
 
 static char buf[MAX_SIZE];
 static bool any_mode;
@@ -435,6 +437,23 @@ static int close_both(const char *net, int count)
 	return bad ? 1 : 0;
 }
 
+static int unmoved(const char *net, const char *file)
+{
+	int fd[2], f = open(file, O_WRONLY);
+	ssize_t n;
+
+	check(f < 0 ? -errno : 0, file);
+	get_pair(net, fd);
+	check(send_all(fd[0], buf, HOLD_BYTES), "send");
+	check(recv_all(fd[1], buf, HOLD_BYTES), "recv");
+	check(write(f, "1", 1) < 0 ? -errno : 0, file);
+	send(fd[0], buf, HOLD_BYTES, MSG_NOSIGNAL);
+	limit_wait(fd[1], HUNG_SECONDS);
+	n = recv(fd[1], buf, sizeof(buf), 0);
+	printf("%s\n", n > 0 ? "data" : errno_name(n ? errno : 0));
+	return n >= 0 || errno != ECONNRESET;
+}
+
 int main(int argc, char **argv)
 {
 	const char *test;
@@ -467,6 +486,8 @@ int main(int argc, char **argv)
 		return hold(argv[0], atoi(argv[2]), true);
 	if (n == 3 && !strcmp(test, "close"))
 		return close_both(argv[0], atoi(argv[2]));
+	if (n == 3 && !strcmp(test, "unmoved"))
+		return unmoved(argv[0], argv[2]);
 	fputs(usage, stderr);
 	return 2;
 }

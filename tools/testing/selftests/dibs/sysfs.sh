@@ -17,18 +17,18 @@ names() {
 }
 
 formats() {
-	local s rc=0
+	local s value rc=0
 	grep -qE "$UUID" $SYS/lo/gid || rc=1
-	same 0xffff "$(cat $SYS/lo/fabric_id)" fabric_id || rc=1
+	same 0xffff "$(<$SYS/lo/fabric_id)" fabric_id || rc=1
 	same 65536 "$(stat_of lo max_dmbs)" max_dmbs || rc=1
 	for s in $STATS; do
-		stat_of lo "$s" | grep -qxE '[0-9]+' || {
-			echo "$s: $(stat_of lo "$s")"
+		value=$(stat_of lo "$s")
+		[[ $value =~ ^[0-9]+$ ]] || {
+			echo "$s: $value"
 			rc=1
 		}
-		same 444 "$(stat -c %a $SYS/lo/statistics/"$s")" "mode of $s" || rc=1
 	done
-	same 444 "$(stat -c %a $SYS/lo/gid)" "mode of gid" || rc=1
+	same 444 "$(stat -c %a $SYS/lo/{gid,fabric_id,statistics/*} | sort -u)" modes || rc=1
 	return $rc
 }
 
@@ -40,11 +40,11 @@ place() {
 gids_differ() {
 	local gid
 	lo_add lo-s || return
-	gid=$(cat $SYS/lo-s/gid)
-	[ "$gid" != "$(cat $SYS/lo/gid)" ] || return
+	gid=$(<$SYS/lo-s/gid)
+	[ "$gid" != "$(<$SYS/lo/gid)" ] || return
 	lo_del lo-s || return
 	[ ! -e $SYS/lo-s ] || return
-	lo_add lo-s && [ "$gid" != "$(cat $SYS/lo-s/gid)" ] && lo_del lo-s
+	lo_add lo-s && [ "$gid" != "$(<$SYS/lo-s/gid)" ] && lo_del lo-s
 }
 
 # Two devices tell each other that they are there, and one that the other has gone
@@ -59,6 +59,10 @@ events() {
 		same 0 "$(stat_of lo events_lost)" events_lost
 }
 
+none_attached() {
+	same 0 "$(stat_of lo attached)" "attached afterwards"
+}
+
 # Each end of a connection has a DMB for the other one; they go with the link group
 gauges() {
 	load_all || return
@@ -71,7 +75,7 @@ gauges() {
 	same 6 "$(stat_of lo dmbs)" "dmbs of 3 connections" || return
 	same 6 "$(stat_of lo attached)" "attached of 3 connections" || return
 	kill %% && wait %% 2>/dev/null
-	within 10 same 0 "$(stat_of lo attached)" "attached afterwards"
+	within 10 none_attached
 }
 
 # What the tracepoints saw is what was counted

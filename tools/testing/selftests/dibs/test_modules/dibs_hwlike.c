@@ -15,6 +15,13 @@
 #define HWLIKE_FABRIC	0x07c1
 #define HWLIKE_DMBS	1920
 
+/* Moves that cannot be a cursor */
+#define HWLIKE_DATA	100
+
+static unsigned int fail_moves;
+module_param(fail_moves, uint, 0644);
+MODULE_PARM_DESC(fail_moves, "number of moves of data that are going to fail");
+
 static struct dibs_dev *hwlike_lo;
 static struct dibs_dev *hwlike_dev;
 
@@ -85,6 +92,10 @@ static int hwlike_move_data(struct dibs_dev *dibs, u64 dmb_tok,
 			    unsigned int idx, bool sf, unsigned int offset,
 			    const void *data, unsigned int size)
 {
+	if (fail_moves && size >= HWLIKE_DATA) {
+		fail_moves--;
+		return -EIO;
+	}
 	return hwlike_lo->ops->move_data(hwlike_lo, dmb_tok, idx, sf, offset,
 					 data, size);
 }

@@ -21,7 +21,7 @@ check: ## build, lint and test everything but what takes hours
 check-long: ## the same with KCSAN, many more rounds, and every commit built
 	@scripts/check.sh long
 
-bench: ## SMC-D over dibs against TCP, AF_UNIX and the base kernel
+bench: ## SMC-D over dibs against TCP, AF_UNIX, the base kernel; two guests
 	@scripts/bench.sh
 
 kunit: ## the KUnit suites
@@ -36,9 +36,10 @@ selftest: ## the kselftests in guests
 fabric: ## the fabric daemon and its own tests
 	@scripts/fabric.sh
 
-pair: ## tests of two guests on one fabric
+pair: ## tests of two and of three guests on fabrics
 	@scripts/kernel.sh $(VARIANT)
 	@scripts/pair-test.sh $(VARIANT)
+	@scripts/trio-test.sh $(VARIANT)
 
 lint: ## checkpatch, sparse, W=1, coccicheck, kernel-doc, shellcheck
 	@scripts/lint.sh

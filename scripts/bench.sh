@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh: SMC-D over dibs against the base kernel's SMC_LO, TCP and AF_UNIX, and the
-# costs of the dibs layer itself.  PAIRS=N pairs of boots (default 10).
+# bench.sh [pair]: SMC-D over dibs against the base kernel's SMC_LO, TCP and AF_UNIX, the
+# costs of the dibs layer itself, and two guests; pair: only those, which is
+# bench-pair.sh.  PAIRS=N pairs of boots (default 10).
 #
 # Times need a quiet host; instruction counts do not.  The same guest image is
 # used throughout, and the two kernels take turns (A B B A).
@@ -10,6 +11,10 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+case ${1-} in
+pair) exec "$TOP/scripts/bench-pair.sh" ;;
+?*) die "only pair can be run alone" ;;
+esac
 PAIRS=${PAIRS:-10}
 CPUS=${CPUS:-2}
 OUT=$B/results/bench
@@ -40,34 +45,6 @@ pair() {
 		tee -a "$OUT.pairs"
 }
 
-# table: medians and spread (half the range between the quartiles) by net
-table() {
-	gawk '
-		/^figure / {
-			if (!($4 in seen)) { seen[$4]; names[++k] = $4 }
-			v[$4, $3, ++n[$4, $3]] = $5
-		}
-		function cell(f, net,	i, m, x, q) {
-			m = n[f, net]
-			for (i = 1; i <= m; i++)
-				x[i] = v[f, net, i] + 0
-			asort(x)
-			med[net] = m % 2 ? x[(m + 1) / 2] : (x[m / 2] + x[m / 2 + 1]) / 2
-			q = (x[int((3 * m + 3) / 4)] - x[int((m + 3) / 4)]) / 2
-			return sprintf("%9.1f +- %4.1f%%", med[net], 100 * q / med[net])
-		}
-		END {
-			printf "%-40s %18s %18s %18s %9s %9s\n", "", "TCP", "SMC-D", "AF_UNIX",
-				"to TCP", "to UNIX"
-			for (i = 1; i <= k; i++) {
-				f = names[i]
-				printf "%-40s %18s %18s %18s", f, cell(f, "tcp"), cell(f, "smc"),
-					cell(f, "unix")
-				printf " %9.2f %9.2f\n", med["smc"] / med["tcp"], med["smc"] / med["unix"]
-			}
-		}'
-}
-
 # module: what dibs_bench.ko printed, as a table; its times are in ps
 module_table() {
 	gawk -v unit="$1" '
@@ -89,22 +66,22 @@ module_table() {
 
 mkdir -p "$B/results"
 need_pkgs gawk
-step 1/6 "kernels and programs"
+step 1/7 "kernels and programs"
 for v in x86 x86-base; do
 	"$TOP/scripts/kernel.sh" $v
 done
 "$TOP/scripts/selftest.sh" --build
 quietly "$B/log/bench-module" build_module
 
-step 2/6 "move_data against memcpy, look-up, memory per DMB"
+step 2/7 "move_data against memcpy, look-up, memory per DMB"
 guest x86 module -m 2048 >"$OUT.module"
 module_table ns <"$OUT.module"
 
-step 3/6 "the same in guest instructions"
+step 3/7 "the same in guest instructions"
 guest x86 module -m 2048 -i >"$OUT.module-insns"
 module_table instructions <"$OUT.module-insns"
 
-step 4/6 "instructions of SMC-D (a: dibs loopback, b: the base kernel's SMC_LO)"
+step 4/7 "instructions of SMC-D (a: dibs loopback, b: the base kernel's SMC_LO)"
 bad=0
 guest x86 insns -i >"$OUT.insns-a"
 guest x86-base insns -i >"$OUT.insns-b"
@@ -115,11 +92,12 @@ done | gawk -f "$TOP/scripts/bench-stats.awk" \
 	-v bounds='instructions_per_round_trip_64B=<1.03 instructions_per_64B_message=<1.03' ||
 	bad=1
 
-step 5/6 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
+step 5/7 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
 guest x86 nets >"$OUT.nets"
-table <"$OUT.nets"
+gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX" \
+	-v ratios="smc/tcp smc/unix" "$OUT.nets"
 
-step 6/6 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
+step 6/7 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
 : >"$OUT.pairs"
 for ((i = 1; i <= PAIRS; i++)); do
 	say "pair $i of $PAIRS"
@@ -136,5 +114,8 @@ for b in 64K 1024K; do
 	done
 done
 gawk -f "$TOP/scripts/bench-stats.awk" -v bounds="$bounds" "$OUT.pairs" || bad=1
+
+step 7/7 "SMC-D over virtio-dibs (two guests) against TCP over virtio-net"
+"$TOP/scripts/bench-pair.sh" || bad=1
 say "accelerator: $(cat "$B"/accel-amd64-* 2>/dev/null || echo "${ACCEL:-?}"), CPUs: $CPUS"
 exit $bad

@@ -5,7 +5,8 @@
 # not run is a failure, and every other step runs nevertheless.
 #
 # 'long' is what takes hours: the tests on the KCSAN kernel, with many more rounds on
-# the debug kernel, and every commit of the series built in every way.
+# the debug kernel, guests and daemons that are killed, and every commit of the series
+# built in every way.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -18,33 +19,42 @@ unset TEST LONG # all of them, whatever a shell has left there
 COLD=y
 [ ! -e "$B/o-x86/vmlinux" ] || COLD=
 
-# A step that ends with & runs beside the next one: compilers and checkers fill the
-# time for which guests boot and wait.
+# Lanes run at the same time, each one step after the other: what compiles, lint, what
+# runs on the debug kernel, which takes longest, and the rest. Guests seldom keep two
+# processors busy, and the compilers, which make way for them, have what they leave.
+#   LANE|NAME|COMMAND[|NAME OF A STEP THAT HAS TO END BEFORE]...
 if [ "$MODE" = check ]; then
 	STEPS=(
-		"tree:tree.sh"
-		"kernel x86:kernel.sh x86"
-		"kernel x86-debug:kernel.sh x86-debug"
-		"kernel s390:kernel.sh s390"
-		"lint:lint.sh &"
-		"kunit:kunit.sh x86 x86-debug s390"
-		"fabric:fabric.sh"
-		"pair x86:pair-test.sh x86"
-		"selftest x86:selftest.sh x86"
-		"selftest x86-debug:selftest.sh x86-debug"
+		"build|tree|tree.sh"
+		"build|kernel x86-debug|kernel.sh x86-debug"
+		"build|kernel x86|kernel.sh x86"
+		"build|kernel s390|kernel.sh s390"
+		"lint|lint|lint.sh|tree"
+		"rest|root amd64|rootfs.sh amd64"
+		"rest|root s390x|rootfs.sh s390x"
+		"rest|fabric|fabric.sh"
+		"rest|kunit x86|kunit.sh x86|kernel x86"
+		"rest|selftest x86|selftest.sh x86"
+		"rest|pair x86|pair-test.sh x86"
+		"rest|trio x86|trio-test.sh x86"
+		"rest|kunit s390|kunit.sh s390|kernel s390"
+		"debug|kunit x86-debug|kunit.sh x86-debug|kernel x86-debug|root amd64"
+		"debug|selftest x86-debug|selftest.sh x86-debug"
 	)
 else
 	STEPS=(
-		"tree:tree.sh"
-		"kernel x86:kernel.sh x86"
-		"kernel x86-kcsan:kernel.sh x86-kcsan"
-		"kernel x86-debug:kernel.sh x86-debug"
-		"kunit x86-kcsan:kunit.sh x86-kcsan"
-		"fabric:fabric.sh --long"
-		"pair x86:pair-test.sh --long x86"
-		"selftest x86-kcsan:selftest.sh x86-kcsan"
-		"selftest x86-debug:selftest.sh --long x86-debug"
-		"series:series.sh check"
+		"build|tree|tree.sh"
+		"build|kernel x86-debug|kernel.sh x86-debug"
+		"build|kernel x86|kernel.sh x86"
+		"build|kernel x86-kcsan|kernel.sh x86-kcsan"
+		"build|series|series.sh check"
+		"rest|root amd64|rootfs.sh amd64"
+		"rest|fabric|fabric.sh --long"
+		"rest|pair x86|pair-test.sh --long x86|kernel x86"
+		"rest|storm x86|storm.sh x86"
+		"rest|kunit x86-kcsan|kunit.sh x86-kcsan|kernel x86-kcsan"
+		"rest|selftest x86-kcsan|selftest.sh x86-kcsan"
+		"debug|selftest x86-debug|selftest.sh --long x86-debug|kernel x86-debug|root amd64"
 	)
 fi
 
@@ -66,25 +76,61 @@ why() {
 mkdir -p "$B/log" "$B/results"
 reasons=$B/results/$MODE-reasons
 : >"$reasons"
-pass=0 fail=0 skip=0 n=0
+pass=0 fail=0 skip=0
 summary=$B/results/$MODE
 : >"$summary"
 began=$(date +%s)
 
-# run NAME COMMAND...: status and seconds go to files of their own, and what was
-# there of an earlier run is gone at once
+# log_of NAME: where the output of a step goes; its status and seconds are in LOG.end
+log_of() {
+	echo "$B/log/$MODE-${1// /-}"
+}
+
+# run NAME COMMAND...: what it says is shown with the step in front
 run() {
-	local log="$B/log/$MODE-${1// /-}" rc=0 t
-	rm -f "$log.end"
+	local name=$1 log rc=0 t
+	log=$(log_of "$name")
 	t=$(date +%s)
 	shift
-	"$TOP/scripts/$1" "${@:2}" 2>&1 | tee "$log" || rc=$?
-	echo "$rc $(($(date +%s) - t))" >"$log.end"
+	"$TOP/scripts/$1" "${@:2}" 2>&1 | tee "$log" | sed -u "s/^/$name: /" || rc=$?
+	echo "$rc $(($(date +%s) - t))" >"$log.end.new"
+	mv "$log.end.new" "$log.end"
+	say "$name ended after $(($(date +%s) - t)) s$([ "$rc" -eq 0 ] || echo ": it failed")"
+}
+
+# let_go LANE: what a lane has not come to has failed, and nobody waits for it
+let_go() {
+	local s part
+	for s in "${STEPS[@]}"; do
+		IFS='|' read -ra part <<<"$s"
+		if [ "${part[0]}" = "$1" ] && [ ! -e "$(log_of "${part[1]}").end" ]; then
+			: >>"$(log_of "${part[1]}")"
+			echo "1 0" >"$(log_of "${part[1]}").end"
+		fi
+	done
+}
+
+# lane NAME: runs its steps one after the other
+lane() {
+	local s part need
+	# shellcheck disable=SC2064 # the name of this lane
+	trap "let_go $1" EXIT
+	for s in "${STEPS[@]}"; do
+		IFS='|' read -ra part <<<"$s"
+		[ "${part[0]}" = "$1" ] || continue
+		for need in "${part[@]:3}"; do
+			until [ -e "$(log_of "$need").end" ]; do sleep 1; done
+		done
+		say "== ${part[1]}"
+		# shellcheck disable=SC2086 # words
+		run "${part[1]}" ${part[2]}
+	done
 }
 
 # counted NAME: adds up what a step printed that has ended
 counted() {
-	local log="$B/log/$MODE-${1// /-}" rc=1 secs=0 p f k
+	local log rc=1 secs=0 p f k
+	log=$(log_of "$1")
 	read -r rc secs <"$log.end" || true
 	read -r p f k <<<"$(numbers "$log")" || true
 	# A step that counts nothing is itself one test, and one that fails without
@@ -100,27 +146,24 @@ counted() {
 		"${k:-0}" >>"$summary"
 }
 
-beside=
+# What there is of an earlier run says nothing about this one.
 for s in "${STEPS[@]}"; do
-	name=${s%%:*}
-	read -ra command <<<"${s#*:}"
-	n=$((n + 1))
-	step "$n/${#STEPS[@]}" "$name"
-	if [ "${command[-1]}" = '&' ]; then
-		say "$name goes on beside the next step, and is shown after it"
-		run "$name" "${command[@]:0:${#command[@]}-1}" >/dev/null &
-		beside=$name
-		continue
-	fi
-	run "$name" "${command[@]}"
-	if [ -n "$beside" ]; then
-		say "$beside:"
-		wait
-		cat "$B/log/$MODE-${beside// /-}"
-		counted "$beside"
-		beside=
-	fi
-	counted "$name"
+	IFS='|' read -ra part <<<"$s"
+	rm -f "$(log_of "${part[1]}")"{,.end}
+done
+trap 'trap - TERM; kill 0' INT TERM HUP
+for l in build lint; do
+	(
+		renice -n 10 $BASHPID >/dev/null
+		lane $l
+	) &
+done
+lane debug &
+lane rest &
+wait
+for s in "${STEPS[@]}"; do
+	IFS='|' read -ra part <<<"$s"
+	counted "${part[1]}"
 done
 
 took=$(($(date +%s) - began))

@@ -87,11 +87,11 @@ configure() {
 }
 
 # progress LOG: how far a running build is. A build from nothing compiles about
-# 1100 files, one of a kept directory as many as changed.
+# 1000 files, one of a kept directory as many as changed.
 progress() {
 	# a sleep that outlives this holds neither the lock nor anybody's pipe
 	while sleep 30 >/dev/null 2>&1 8>&-; do
-		say "  $VARIANT: $(grep -c '^  CC' "$1" || true) files compiled (of 1100 if from nothing)"
+		say "  $VARIANT: $(grep -c '^  CC' "$1" || true) files compiled (of about 1000 if from nothing)"
 	done
 }
 

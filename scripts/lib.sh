@@ -38,7 +38,8 @@ die() {
 }
 
 # quietly LOG COMMAND...: runs COMMAND with its output in LOG, and shows the end
-# of LOG only when it fails.  So long builds stay readable and failures complete.
+# of LOG only when it fails.  So long builds stay readable and failures complete.  In
+# a function that is the COMMAND, set -e has no effect: it returns its failures itself.
 quietly() {
 	local log=$1
 	shift
@@ -77,12 +78,15 @@ need_pkgs() {
 	fi
 	say "installing ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
-	# Two targets may run at once in two shells: wait for apt's lock.
-	local apt=(apt-get -o DPkg::Lock::Timeout=300 -q)
+	# Several targets may run at once: one after the other, also with other users of apt.
+	local apt=(apt-get -o DPkg::Lock::Timeout=300 -q) lock
+	exec {lock}>"$B/apt.lock"
+	flock "$lock"
 	apt_lists_fresh ||
 		quietly "$B/log/apt-update" "${apt[@]}" update || exit 1
 	quietly "$B/log/apt-install" "${apt[@]}" install --no-install-recommends -y \
 		"${missing[@]}" || exit 1
+	exec {lock}>&-
 }
 
 # git in the repository, which may belong to another user than the one who builds.
@@ -118,10 +122,17 @@ use_variant() {
 }
 
 # kmake ARGS...: make for the variant chosen last.  LOCALVERSION is set (and empty)
-# so that the release does not get a '+' for being built from a git repository.
+# so that the release does not get a '+' for being built from a git repository. One
+# more compiler than processors has work where another waits for a file.
 kmake() {
 	make -C "$KTREE" O="$KOUT" ARCH="$KARCH" CROSS_COMPILE="$CROSS" LOCALVERSION= \
-		CC="${CCACHE:+$CCACHE }${CROSS}gcc" -j"$JOBS" "$@"
+		CC="${CCACHE:+$CCACHE }${CROSS}gcc" -j$((JOBS + 1)) "$@"
+}
+
+# can_bridge: can guests be on a bridge of the host's (pair.sh -b)?
+can_bridge() {
+	[ "$(id -u)" -eq 0 ] && [ -w /dev/net/tun ] &&
+		unshare -n ip link add bridge type bridge 2>/dev/null
 }
 
 # Who sends the series: "NAME <MAIL>"

@@ -7,7 +7,6 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-DIRS=(net/dibs net/smc samples/dibs drivers/s390/net drivers/virtio)
 OUT=$B/log/lint
 pass=0 fail=0
 
@@ -81,15 +80,15 @@ kernel_doc() {
 	verdict kernel-doc
 }
 
-# built ARCH: the C files of the overlay that are compiled there
+# built ARCH: the C files of the kernel with lines of ours that are compiled there
 built() {
-	overlay | grep -E '^(net|samples|drivers)/.*\.c$' |
+	cut -d: -f1 "$OUT/ours" | sort -u | grep -v '^tools/' | grep '\.c$' |
 		if [ "$1" = s390 ]; then cat; else grep -v '^drivers/s390/'; fi
 }
 
 # compile ARCH: sparse and W=1 for all of ours, in an output directory of its own
 compile() {
-	local d dirs=() log=$OUT/compile-$1
+	local f files log=$OUT/compile-$1
 	use_variant "$1"
 	"$TOP/scripts/kernel.sh" --config "$1" >/dev/null
 	local config=$KOUT/.config
@@ -99,16 +98,13 @@ compile() {
 	cp "$config" "$KOUT/.config.from"
 	quietly "$log" kmake olddefconfig
 	quietly "$log" kmake prepare modules_prepare
-	for d in "${DIRS[@]}"; do
-		[ "$d" != drivers/s390/net ] || [ "$1" = s390 ] || continue
-		[ ! -e "$TREE/$d/Makefile" ] || dirs+=("$d/")
-		find "$KOUT/$d" -name '*.o' -delete 2>/dev/null || true
-	done
+	mapfile -t files < <(built "$1")
+	(cd "$KOUT" && rm -f "${files[@]/%.c/.o}")
 	: >"$OUT/sparse-W1-$1.findings"
-	kmake C=2 CF=-D__CHECK_ENDIAN__ W=1 "${dirs[@]}" >"$log" 2>&1 ||
+	kmake C=2 CF=-D__CHECK_ENDIAN__ W=1 "${files[@]/%.c/.o}" >"$log" 2>&1 ||
 		echo "the build failed, see $log" >>"$OUT/sparse-W1-$1.findings"
-	built "$1" | while read -r d; do
-		grep -qE "^  CHECK +.*/$d\$" "$log" || echo "sparse did not look at $d, see $log"
+	for f in "${files[@]}"; do
+		grep -qE "^  CHECK +.*/$f\$" "$log" || echo "sparse did not look at $f, see $log"
 	done >>"$OUT/sparse-W1-$1.findings"
 	grep -E '^[^ ]+:[0-9]+:' "$log" | ours >>"$OUT/sparse-W1-$1.findings" || true
 	verdict "sparse-W1-$1"

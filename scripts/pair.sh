@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# pair.sh [-t SECONDS] [-m MIB] [-c CPUS] [-d DIR]... [-k SECONDS] [-n NAME]
+# pair.sh [-t SECONDS] [-m MIB] [-c CPUS] [-d DIR]... [-k SECONDS] [-n NAME] [-b]
 #	VARIANT COMMAND
 #
 # Boots two guests that are on one fabric and on one Ethernet, and runs COMMAND in
@@ -9,7 +9,14 @@
 # waits until the other one is there too. Output is shown with the role in front.
 # Exits with 0 if both did and the daemon had nothing to complain about.
 #
+# A line "@host WORD" of a guest is replaced by what the host has to say to it:
+#  status  of the daemon, as JSON: a line for itself and one for each port
+#  usage   "usage", the CPU time in ms that both QEMUs have used and that the daemon
+#          has, how often that woke up, and the guests' doorbells, moves and signals
+#
 #  -k SECONDS  kill the daemon's worker so often, which nobody may notice
+#  -b          the Ethernet is a bridge of the host's, in a network namespace of its
+#              own, which needs root; else it is a socket between the QEMUs
 #  the others are those of guest.sh
 #
 # DIBS_FABRIC is another daemon than the one that is built here.
@@ -17,23 +24,31 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-OPTS=() DIRS=() KILL='' NAME=pair
-while getopts t:m:c:d:k:n: opt; do
+ALL=("$@") OPTS=() DIRS=() KILL='' NAME=pair BRIDGE=''
+while getopts t:m:c:d:k:n:b opt; do
 	case $opt in
 	t | m | c) OPTS+=("-$opt" "$OPTARG") ;;
 	d) DIRS+=(-d "$OPTARG") ;;
 	k) KILL=$OPTARG ;;
 	n) NAME=$OPTARG ;;
+	b) BRIDGE=y ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
 [ $# -eq 2 ] || die "which kernel variant and which command?"
 
-need_pkgs gcc make libseccomp-dev libjansson-dev
+need_pkgs gcc make libseccomp-dev libjansson-dev netcat-openbsd jq iproute2
 FABRIC=${DIBS_FABRIC:-$B/dibs/plain/dibs-fabric}
 [ -n "${DIBS_FABRIC:-}" ] ||
 	quietly "$B/log/dibs-fabric" make -C "$TOP/tools/dibs" OUT="$B/dibs"
+if [ -n "$BRIDGE" ] && [ -z "${PAIR_NETNS:-}" ]; then
+	# in that namespace is nothing to download from
+	need_pkgs qemu-system-x86 seabios squashfs-tools
+	"$TOP/scripts/rootfs.sh" >/dev/null
+	"$TOP/scripts/qemu.sh" >/dev/null
+	PAIR_NETNS=y exec unshare -n "$0" "${ALL[@]}"
+fi
 
 mkdir -p "$B/run" "$B/log" "$B/results"
 RUN=$(mktemp -d "$B/run/pair.XXXXXX")
@@ -66,25 +81,76 @@ kill_workers() {
 	done
 }
 
-# guest ROLE N PEER NETDEV COMMAND
+# ms PID...: of CPU time that processes have used, all their threads
+ms() {
+	local pid
+	for pid; do
+		sed 's/.*) //' "/proc/$pid/stat"
+	done | awk -v hz="$(getconf CLK_TCK)" '{ n += $12 + $13 } END { print n * 1000 / hz }'
+}
+
+status() {
+	echo status | timeout 30 nc -U "$RUN/control"
+}
+
+usage() {
+	echo usage "$(ms "$(cat "$RUN/a.pid")" "$(cat "$RUN/b.pid")")" \
+		"$(ms $DAEMON "$(pgrep -P $DAEMON)")" "$(status | jq -r '
+			[.wakeups] + [.ports | (map(.doorbells), map(.moves), map(.signals)) | add] |
+			map(tostring) | join(" ")')"
+}
+
+# relay ROLE: shows what a guest says, and answers what it asks
+relay() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		"@host status") status | jq -c 'del(.ports), .ports[]' | sed 's/^/host: /' ;;
+		"@host usage") echo "host: $(usage)" ;;
+		*) printf '%s: %s\n' "$1" "$line" ;;
+		esac
+	done
+}
+
+# netdev ROLE: of a guest, for QEMU
+netdev() {
+	local server=off
+	if [ -n "$BRIDGE" ]; then
+		ip tuntap add "tap-$1" mode tap
+		ip link set "tap-$1" master bridge up
+		# QEMU's other side of it is the kernel, where that can be
+		[ ! -w /dev/vhost-net ] || server=on
+		echo "tap,ifname=tap-$1,script=no,downscript=no,vhost=$server"
+		return
+	fi
+	[ "$1" = b ] || server=on
+	echo "stream,server=$server,addr.type=unix,addr.path=$RUN/link"
+}
+
+# guest ROLE N PEER COMMAND
 guest() {
-	local net="-netdev $4,id=net -device virtio-net-pci,netdev=net,mac=52:54:00:00:00:0$2"
-	local rc=0
+	local net rc=0
+	net="-netdev $(netdev "$1"),id=net -pidfile $RUN/$1.pid"
+	net+=" -device virtio-net-pci,netdev=net,mac=52:54:00:00:00:0$2"
 	"$TOP/scripts/guest.sh" "${OPTS[@]}" "${DIRS[@]}" -d "$TOP/scripts/guest" \
 		-n "$NAME-$1" -f "$RUN/$1.sock" -x "$net" "$VARIANT" \
 		"export ROLE=$1 ME=10.0.0.$2 PEER=10.0.0.$3
 		. /opt/dibs/pair
-		$5" 2>&1 |
-		sed -u "s/^/$1: /" | tee -a "$RUN/out" || rc=$?
+		$4" 2>&1 |
+		relay "$1" | tee -a "$RUN/out" || rc=$?
 	echo "$rc" >"$RUN/$1.status"
 }
 
 VARIANT=$1
-link="addr.type=unix,addr.path=$RUN/link"
-guest a 1 2 "stream,server=on,$link" "$2" &
+if [ -n "$BRIDGE" ]; then
+	ip link add bridge type bridge
+	ip link set bridge up
+	: >"$RUN/link"
+fi
+guest a 1 2 "$2" &
 GUESTS+=($!)
-until [ -S "$RUN/link" ] || [ -e "$RUN/a.status" ]; do sleep 0.1; done
-guest b 2 1 "stream,server=off,$link" "$2" &
+until [ -e "$RUN/link" ] || [ -e "$RUN/a.status" ]; do sleep 0.1; done
+guest b 2 1 "$2" &
 GUESTS+=($!)
 if [ -n "$KILL" ]; then
 	kill_workers &

@@ -44,7 +44,7 @@ unpack() {
 		--setup-hook='cd "$1" && mkdir -p usr/bin usr/sbin usr/lib usr/lib64 &&
 			ln -s usr/bin usr/sbin usr/lib usr/lib64 .' \
 		--setup-hook="copy-in $prefs /etc/apt/preferences.d" \
-		trixie "$dir" "deb $uri trixie main" "deb $uri trixie-backports main"
+		trixie "$dir" "deb $uri trixie main" "deb $uri trixie-backports main" || return
 	mkdir -p "$dir/tmp" "$dir/dev" "$dir/proc" "$dir$B"
 }
 
@@ -70,6 +70,9 @@ if own_is_enough; then
 	echo env
 	exit
 fi
+# Two guests that start at once wait for one to do it.
+exec 9>"$B/qemu.lock"
+flock 9
 if [ ! -x "$B/qemu-run" ]; then
 	need_pkgs mmdebstrap debian-archive-keyring >&2
 	uri=$(mirror)

@@ -73,6 +73,9 @@ fi
 [ -n "$sources" ] || die "apt's configuration names no Debian mirror; is 'apt-get update' due?"
 hash=$({ echo "$sources $ARCH" "${PKGS[@]}"; cat "$0"; } | sha256sum | cut -c 1-12)
 image=$B/rootfs-$ARCH.$hash
+# Two guests that start at once wait for one to do it.
+exec 9>"$B/root-$ARCH.lock"
+flock 9
 if [ ! -e "$image" ]; then
 	say "unpacking the guests' root file system ($ARCH): ${PKGS[*]}" >&2
 	rm -f "$B/rootfs-$ARCH".*

@@ -24,11 +24,21 @@ esac
 SRC=tools/testing/selftests/dibs
 INST=$B/selftests
 
+# Only if they changed: guests of another run may be copying what is there.
 build_tests() {
-	rm -rf "$INST"
-	make -C "$B/tree/tools/testing/selftests" TARGETS=dibs FORCE_TARGETS=1 \
-		ARCH=x86 O="$B/o-selftests" KDIR=/nonexistent \
-		INSTALL_PATH="$INST" install
+	local sum lock
+	sum=$(find "$B/tree/tools/testing/selftests/dibs" -type f ! -name '*.ko' -print0 |
+		sort -z | xargs -0 sha256sum | sha256sum) || return
+	exec {lock}>"$B/selftests.lock"
+	flock "$lock"
+	if [ "$(cat "$INST.sum" 2>/dev/null)" != "$sum" ]; then
+		rm -rf "$INST" "$INST.sum"
+		make -C "$B/tree/tools/testing/selftests" TARGETS=dibs FORCE_TARGETS=1 \
+			ARCH=x86 O="$B/o-selftests" KDIR=/nonexistent \
+			INSTALL_PATH="$INST" install || return
+		echo "$sum" >"$INST.sum"
+	fi
+	exec {lock}>&-
 }
 
 # build_modules VARIANT: the tests' kernel modules, which have to fit their kernel

@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# trio-test.sh [VARIANT]: three guests that all talk to each other, and guests on two
+# fabrics, which only the one that is on both reaches over SMC-D.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+VARIANT=${1:-x86} NAME=trio
+# shellcheck source=scripts/agents.sh
+. "$TOP/scripts/agents.sh"
+
+# together LINE-OF-a LINE-OF-b LINE-OF-c: all at the same time
+together() {
+	local g rc=0
+	declare -A n
+	for g in a b c; do
+		n[$g]=$(lines $g '^@done')
+		tell $g "$1"
+		shift
+	done
+	for g in a b c; do
+		await $g '^@done' $((${n[$g]} + 1)) || return
+		grep '^@done' "$RUN/$g.out" | tail -n 1 | grep -qx '@done 0' || rc=1
+		sed "s/^/$g: /" "$RUN/$g.out" | grep -v '^[abc]: @' | tail -n 2
+	done
+	return $rc
+}
+
+all_to_all() {
+	together "check 8 $B_IP $C_IP" "check 8 $A_IP $C_IP" "check 8 $A_IP $B_IP"
+}
+
+# b is on fabric one only, c on two only, and a on both
+two_fabrics() {
+	has c 'cut_off 0xff01' || return
+	together "check 8 $B_IP $C_IP" "falls_back $C_IP" "falls_back $B_IP"
+}
+
+A_IP=10.0.0.2 B_IP=10.0.0.3 C_IP=10.0.0.4
+daemon one plain 0xff01 a b c
+daemon two plain 0xff02 a c
+guest a 2 one/a two/a
+guest b 3 one/b
+guest c 4 one/c two/c
+say "three guests, two fabrics"
+for g in a b c; do await $g '^@ready' 1; done
+# shellcheck disable=SC2016 # the guest knows its address
+for g in a b c; do has $g 'serve 5000 smc_peer smc $ME 5000 serve'; done
+result "three guests talk to each other" all_to_all
+result "two fabrics do not reach each other" two_fabrics
+for g in a b c; do result "guest $g ends well" bye $g; done
+echo "$pass passed, $fail failed"
+[ "$fail" -eq 0 ]

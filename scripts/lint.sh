@@ -11,7 +11,8 @@ OUT=$B/log/lint
 pass=0 fail=0
 
 need_pkgs gcc make flex bison bc libelf-dev libssl-dev ccache perl python3 git gawk \
-	gcc-s390x-linux-gnu sparse coccinelle ocaml-nox ocaml-findlib codespell shellcheck
+	gcc-s390x-linux-gnu sparse coccinelle ocaml-nox ocaml-findlib codespell shellcheck \
+	python3-ply python3-git
 command -v ccache >/dev/null && CCACHE=ccache
 TREE=$B/tree
 mkdir -p "$OUT"

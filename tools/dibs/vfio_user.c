@@ -471,17 +471,13 @@ static bool send_reply(struct port *p)
 	}
 }
 
-/* Takes the message that was recorded out of the socket, as far as it is there */
-static bool consume(struct port *p)
+/* Takes the message that was recorded out of the socket, of which left bytes are there */
+static bool consume(struct port *p, int left)
 {
-	struct vu_state *vu = &p->st->vu;
-	int left = 0, fd = atomic_load(&vu->fd);
-	socklen_t len = sizeof(left);
+	int fd = atomic_load(&p->st->vu.fd);
 	uint8_t rest[VU_MAX_MSG];
 	ssize_t n;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &left, &len))
-		return false;
 	for (; left > 0; left -= n) {
 		n = recv(fd, rest, left < VU_MAX_MSG ? left : VU_MAX_MSG, MSG_DONTWAIT);
 		if (n <= 0)
@@ -490,15 +486,15 @@ static bool consume(struct port *p)
 	return true;
 }
 
-/* Goes on from the phase that the request is in, to its end */
-static bool finish(struct port *p)
+/* Goes on from the phase that the request is in, to its end; left as of consume() */
+static bool finish(struct port *p, int left)
 {
 	struct vu_state *vu = &p->st->vu;
 
 	port_begin(p, PORT_MESSAGE, vu->messages);
 	switch (atomic_load(&vu->phase)) {
 	case VU_RECORDED:
-		if (!consume(p))
+		if (!consume(p, left))
 			return fail(p, "cannot receive");
 		atomic_store(&vu->phase, VU_CONSUMED);
 		fault_point(FAULT_CONSUMED);
@@ -631,7 +627,7 @@ bool vu_step(struct port *p)
 		return fail(p, p->vu.have ? "bad message" : "disconnected");
 	}
 	if (rc)
-		finish(p);
+		finish(p, p->st->vu.msg_len);
 	return rc;
 }
 
@@ -653,7 +649,8 @@ bool vu_accept(struct port *p, int fd)
 void vu_restart(struct port *p)
 {
 	struct vu_state *vu = &p->st->vu;
-	int zero = 0;
+	socklen_t len = sizeof(int);
+	int left = 0;
 
 	if (atomic_load(&p->st->poison))
 		p->failed = "kills workers";
@@ -663,10 +660,13 @@ void vu_restart(struct port *p)
 		return;
 	if (atomic_load(&vu->phase) == VU_IDLE) {
 		vu->nr_fds = 0;
-		if (setsockopt(atomic_load(&vu->fd), SOL_SOCKET, SO_PEEK_OFF, &zero,
-			       sizeof(zero)))
+		if (setsockopt(atomic_load(&vu->fd), SOL_SOCKET, SO_PEEK_OFF, &left,
+			       sizeof(left)))
 			p->failed = "cannot receive";
 		return;
 	}
-	finish(p);
+	if (getsockopt(atomic_load(&vu->fd), SOL_SOCKET, SO_PEEK_OFF, &left, &len))
+		p->failed = "cannot receive";
+	else
+		finish(p, left);
 }

@@ -106,6 +106,17 @@ dibs_move_traced(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
 	return rc;
 }
 
+/* Inlined for the sake of small moves */
+static __always_inline int
+dibs_move_one(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
+	      unsigned int offset, const void *data, unsigned int size)
+{
+	if (trace_dibs_move_enabled())
+		return dibs_move_traced(dibs, dmb_tok, idx, sf, offset, data,
+					size);
+	return dibs_do_move(dibs, dmb_tok, idx, sf, offset, data, size);
+}
+
 /**
  * dibs_move_data() - copy data into a remote DMB
  * @dibs: the device
@@ -138,10 +149,7 @@ int dibs_move_data(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 		   bool sf, unsigned int offset, const void *data,
 		   unsigned int size)
 {
-	if (trace_dibs_move_enabled())
-		return dibs_move_traced(dibs, dmb_tok, idx, sf, offset, data,
-					size);
-	return dibs_do_move(dibs, dmb_tok, idx, sf, offset, data, size);
+	return dibs_move_one(dibs, dmb_tok, idx, sf, offset, data, size);
 }
 EXPORT_SYMBOL_GPL(dibs_move_data);
 
@@ -245,8 +253,8 @@ int dibs_move_data_vec(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 	int rc;
 
 	if (nsegs == 1)
-		return dibs_move_data(dibs, dmb_tok, idx, sf, segs->offset,
-				      segs->data, segs->size);
+		return dibs_move_one(dibs, dmb_tok, idx, sf, segs->offset,
+				     segs->data, segs->size);
 	rcu_read_lock();
 	rc = dibs_check_segs(dibs, idx, segs, nsegs, &bytes);
 	if (!rc && ops->move_data_vec)

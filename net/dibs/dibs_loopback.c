@@ -370,17 +370,42 @@ static bool dibs_lo_segs_fit(const struct dibs_lo_dmb *dmb,
 /* Receivers read cursors while they are written; messages with them are small */
 #define DIBS_LO_WORDS_MAX	64
 
-/* Aligned words become visible as a whole, however the CPU copies strings */
+static __always_inline void dibs_lo_copy_word(u64 *dst, const u64 *src, int i)
+{
+	WRITE_ONCE(dst[i], get_unaligned(&src[i]));
+}
+
+/*
+ * Aligned words become visible as a whole, however the CPU copies strings. A loop
+ * would cost more than the words.
+ */
 static inline void dibs_lo_copy_words(u64 *dst, const u64 *src, u32 words)
 {
-	for (; words >= 4; words -= 4, dst += 4, src += 4) {
-		WRITE_ONCE(dst[0], get_unaligned(&src[0]));
-		WRITE_ONCE(dst[1], get_unaligned(&src[1]));
-		WRITE_ONCE(dst[2], get_unaligned(&src[2]));
-		WRITE_ONCE(dst[3], get_unaligned(&src[3]));
+	switch (words) {
+	case 8:
+		dibs_lo_copy_word(dst, src, 7);
+		fallthrough;
+	case 7:
+		dibs_lo_copy_word(dst, src, 6);
+		fallthrough;
+	case 6:
+		dibs_lo_copy_word(dst, src, 5);
+		fallthrough;
+	case 5:
+		dibs_lo_copy_word(dst, src, 4);
+		fallthrough;
+	case 4:
+		dibs_lo_copy_word(dst, src, 3);
+		fallthrough;
+	case 3:
+		dibs_lo_copy_word(dst, src, 2);
+		fallthrough;
+	case 2:
+		dibs_lo_copy_word(dst, src, 1);
+		fallthrough;
+	case 1:
+		dibs_lo_copy_word(dst, src, 0);
 	}
-	for (; words; words--)
-		WRITE_ONCE(*dst++, get_unaligned(src++));
 }
 
 static inline void dibs_lo_copy(const struct dibs_lo_dmb *dmb, u32 offset,

@@ -229,6 +229,28 @@ static int dibs_check_segs(struct dibs_dev *dibs, unsigned int idx,
 	return 0;
 }
 
+static noinline int dibs_move_many(struct dibs_dev *dibs, u64 dmb_tok,
+				   unsigned int idx, bool sf,
+				   const struct dibs_move_seg *segs,
+				   unsigned int nsegs)
+{
+	const struct dibs_dev_ops *ops = dibs->ops;
+	u64 bytes;
+	int rc;
+
+	rcu_read_lock();
+	rc = dibs_check_segs(dibs, idx, segs, nsegs, &bytes);
+	if (!rc && ops->move_data_vec)
+		rc = ops->move_data_vec(dibs, dmb_tok, idx, sf, segs, nsegs);
+	else if (!rc)
+		rc = dibs_move_segs(dibs, dmb_tok, idx, sf, segs, nsegs);
+	trace_dibs_move(dibs, dmb_tok, idx, sf, nsegs ? segs->offset : 0,
+			bytes, rc);
+	dibs_move_done(dibs, bytes, rc);
+	rcu_read_unlock();
+	return rc;
+}
+
 /**
  * dibs_move_data_vec() - copy several pieces of data into one remote DMB
  * @dibs: the device
@@ -248,24 +270,10 @@ int dibs_move_data_vec(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 		       bool sf, const struct dibs_move_seg *segs,
 		       unsigned int nsegs)
 {
-	const struct dibs_dev_ops *ops = dibs->ops;
-	u64 bytes;
-	int rc;
-
 	if (nsegs == 1)
 		return dibs_move_one(dibs, dmb_tok, idx, sf, segs->offset,
 				     segs->data, segs->size);
-	rcu_read_lock();
-	rc = dibs_check_segs(dibs, idx, segs, nsegs, &bytes);
-	if (!rc && ops->move_data_vec)
-		rc = ops->move_data_vec(dibs, dmb_tok, idx, sf, segs, nsegs);
-	else if (!rc)
-		rc = dibs_move_segs(dibs, dmb_tok, idx, sf, segs, nsegs);
-	trace_dibs_move(dibs, dmb_tok, idx, sf, nsegs ? segs->offset : 0,
-			bytes, rc);
-	dibs_move_done(dibs, bytes, rc);
-	rcu_read_unlock();
-	return rc;
+	return dibs_move_many(dibs, dmb_tok, idx, sf, segs, nsegs);
 }
 EXPORT_SYMBOL_GPL(dibs_move_data_vec);
 

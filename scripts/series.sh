@@ -5,6 +5,8 @@
 # series.sh check: builds each commit on x86-64 and s390x, with dibs built in, as
 # modules and off, and has checkpatch look at each
 
+# Two builds run at once.
+[ "${1-}" != check ] || JOBS=${JOBS:-$((($(nproc) + 1) / 2))}
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -45,7 +47,7 @@ configure() {
 		*) set_option "$o" "$mode" ;;
 		esac
 	done
-	quietly "$B/log/series-config" kmake olddefconfig
+	quietly "$B/log/series-config-${KOUT##*-series-}" kmake olddefconfig
 }
 
 # At the end of the series everything can be what was asked for.
@@ -83,35 +85,60 @@ compile() {
 	quietly "$1" kmake KCFLAGS=-Werror "${dirs[@]}"
 }
 
-check() {
-	local commits c v mode n=0 total log fail=0 done_=0
-	mapfile -t commits < <(tree_git rev-list --reverse base..HEAD)
-	total=$((${#commits[@]} * 6))
-	KTREE=$B/series-tree
-	[ -e "$KTREE" ] || git -C "$B/tree" worktree add -q --detach "$KTREE" base
-	for v in x86 s390; do
-		for mode in y m n; do
-			series_variant "$v" "$mode"
-			for c in "${commits[@]}"; do
-				n=$((n + 1))
-				git -C "$KTREE" checkout -q --detach "$c"
-				log=$B/log/series-$v-$mode-$c
-				say "$n/$total $v, dibs=$mode: $(git -C "$KTREE" log -1 --format=%s)"
-				configure "$mode"
-				if compile "$log"; then
-					done_=$((done_ + 1))
-				else
-					fail=$((fail + 1))
-				fi
-			done
-			say "linking $v, dibs=$mode"
-			if is_configured "$mode" &&
-			   quietly "$B/log/series-link-$v-$mode" kmake vmlinux modules; then
+# source_of VARIANT: where its commits are checked out, one after the other
+source_of() {
+	echo "$B/series-tree-$1"
+}
+
+# check_arch VARIANT: builds each commit on one architecture; what came of it is
+# written to a file as two numbers
+check_arch() {
+	local v=$1 c mode n=0 total fail=0 done_=0
+	total=$((${#commits[@]} * 3))
+	for mode in y m n; do
+		series_variant "$v" "$mode"
+		for c in "${commits[@]}"; do
+			n=$((n + 1))
+			git -C "$KTREE" checkout -q --detach "$c"
+			say "$v $n/$total, dibs=$mode: $(git -C "$KTREE" log -1 --format=%s)"
+			configure "$mode"
+			if compile "$B/log/series-$v-$mode-$c"; then
 				done_=$((done_ + 1))
 			else
 				fail=$((fail + 1))
 			fi
 		done
+		say "linking $v, dibs=$mode"
+		if is_configured "$mode" &&
+		   quietly "$B/log/series-link-$v-$mode" kmake vmlinux modules; then
+			done_=$((done_ + 1))
+		else
+			fail=$((fail + 1))
+		fi
+	done
+	echo "$done_ $fail" >"$B/results/series-$v"
+}
+
+check() {
+	local commits c d f v log done_=0 fail=0
+	mapfile -t commits < <(tree_git rev-list --reverse base..HEAD)
+	rm -f "$B"/results/series-{x86,s390}
+	tree_git worktree prune
+	for v in x86 s390; do
+		git -C "$(source_of $v)" rev-parse -q --verify HEAD >/dev/null 2>&1 &&
+			continue
+		# of a tree that is there no more
+		rm -rf "$(source_of $v)"
+		tree_git worktree add -q --detach "$(source_of $v)" base
+	done
+	# Each has much that keeps one processor busy only
+	for v in x86 s390; do
+		check_arch $v &
+	done
+	wait
+	for v in x86 s390; do
+		read -r d f <"$B/results/series-$v" || d=0 f=1
+		done_=$((done_ + d)) fail=$((fail + f))
 	done
 	for c in "$OUT"/*.patch; do
 		case $c in *0000-cover-letter.patch) continue ;; esac
@@ -131,7 +158,7 @@ check() {
 # commit to the next only what changed is compiled
 series_variant() {
 	use_variant "$1"
-	KTREE=$B/series-tree
+	KTREE=$(source_of "$1")
 	KOUT=$B/o-series-$1-$2
 	mkdir -p "$KOUT"
 	cp "$B/o-$1/.config" "$KOUT/.config"
@@ -153,6 +180,9 @@ check)
 	for v in x86 s390; do
 		[ -e "$B/o-$v/.config" ] || "$TOP/scripts/kernel.sh" --config "$v"
 	done
+	# What does not depend on the options that differ is compiled once: only the
+	# preprocessor finds that out.
+	unset CCACHE_DEPEND
 	check
 	;;
 *) die "usage: series.sh [check]" ;;

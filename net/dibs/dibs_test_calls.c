@@ -353,7 +353,10 @@ static int fake_move(u64 tok, unsigned int idx, unsigned int offset,
 
 static void move_offset_and_size_wrap(struct kunit *test)
 {
-	struct dibs_move_seg seg = { .offset = 16, .size = U32_MAX - 15 };
+	struct dibs_move_seg segs[] = {
+		{ .offset = 16, .size = U32_MAX - 15 },
+		{ .offset = 16, .size = 0 },
+	};
 	struct dibs_dev *dibs;
 
 	fake_start(test, 0);
@@ -361,35 +364,42 @@ static void move_offset_and_size_wrap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ERANGE, fake_move(7, 0, U32_MAX - 7, 8));
 	KUNIT_EXPECT_EQ(test, -ERANGE, fake_move(7, 0, 16, U32_MAX));
 	KUNIT_EXPECT_EQ(test, -ERANGE,
-			dibs_move_data_atomic(dibs, 7, 0, false, 2, &seg,
+			dibs_move_data_atomic(dibs, 7, 0, false, 2, segs,
 					      U32_MAX - 1));
 	KUNIT_EXPECT_EQ(test, -ERANGE,
-			dibs_move_data_vec(dibs, 7, 0, false, &seg, 1));
+			dibs_move_data_vec(dibs, 7, 0, false, segs, 1));
+	KUNIT_EXPECT_EQ(test, -ERANGE,
+			dibs_move_data_vec(dibs, 7, 0, false, segs, 2));
+	swap(segs[0], segs[1]);
+	KUNIT_EXPECT_EQ(test, -ERANGE,
+			dibs_move_data_vec(dibs, 7, 0, false, segs, 2));
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_MOVE));
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_MOVE_VEC));
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_MOVE_ATOMIC));
-	expect_stat(test, 4, "bad_range");
-	expect_stat(test, 4, "move_errors");
+	expect_stat(test, 6, "bad_range");
+	expect_stat(test, 6, "move_errors");
 }
 
 static void move_signal_beyond_15(struct kunit *test)
 {
-	struct dibs_move_seg seg = { .data = &seg, .size = 1 };
+	struct dibs_move_seg segs[2] = { { .data = segs, .size = 1 } };
 	struct dibs_dev *dibs;
 
 	fake_start(test, 0);
 	dibs = FAKE_DEV->dibs;
 	KUNIT_EXPECT_EQ(test, -EINVAL, fake_move(7, DIBS_MAX_SIGNALS, 0, 1));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			dibs_move_data(dibs, 7, ~0U, false, 0, &seg, 1));
+			dibs_move_data(dibs, 7, ~0U, false, 0, segs, 1));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			dibs_move_data_atomic(dibs, 7, 16, true, 0, &seg, 1));
+			dibs_move_data_atomic(dibs, 7, 16, true, 0, segs, 1));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			dibs_move_data_vec(dibs, 7, 16, true, &seg, 1));
+			dibs_move_data_vec(dibs, 7, 16, true, segs, 1));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			dibs_move_data_vec(dibs, 7, 16, true, segs, 2));
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_MOVE));
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_MOVE_VEC));
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_MOVE_ATOMIC));
-	expect_stat(test, 4, "bad_signal");
+	expect_stat(test, 5, "bad_signal");
 }
 
 static void move_errors(struct kunit *test)

@@ -48,9 +48,10 @@ shift $((OPTIND - 1))
 VARIANT=$1
 shift
 
-# What the kernel says when something is wrong with it.
+# What the kernel says when something is wrong with it. Of leaks guest/init says which
+# there are.
 REPORT='WARNING[: ]|BUG:|Call Trace|INFO: (possible|task|rcu)|KASAN:|KCSAN:|UBSAN:'
-REPORT+='|kmemleak: [0-9]+ new|unreferenced object|Kernel panic|Oops|soft lockup'
+REPORT+='|unreferenced object|Kernel panic|Oops|soft lockup'
 REPORT+='|detected stall|general protection|Unable to handle kernel|refcount_t:'
 
 case $VARIANT in

@@ -28,11 +28,12 @@ build_module() {
 	kmake M="$B/bench" modules
 }
 
-# guest VARIANT MODE [OPTIONS of guest.sh]
+# guest VARIANT MODE [OPTIONS of guest.sh]: emulated CPUs have one counter, which the
+# kernel does not use as a clock for more than one CPU without being told
 guest() {
 	local v=$1 mode=$2
 	shift 2
-	"$TOP/scripts/guest.sh" -n "bench-$v-$mode" -t 900 -c "$CPUS" "$@" \
+	"$TOP/scripts/guest.sh" -n "bench-$v-$mode" -t 900 -c "$CPUS" -a tsc=reliable "$@" \
 		-d "$B/selftests" -d "$TOP/scripts/guest" -d "$B/bench" "$v" /opt/dibs/bench "$mode"
 }
 

@@ -372,39 +372,44 @@ static bool dibs_lo_segs_fit(const struct dibs_lo_dmb *dmb,
 
 static __always_inline void dibs_lo_copy_word(u64 *dst, const u64 *src, int i)
 {
+	smp_wmb();
 	WRITE_ONCE(dst[i], get_unaligned(&src[i]));
 }
 
 /*
- * Aligned words become visible as a whole, however the CPU copies strings. A loop
- * would cost more than the words.
+ * Aligned words become visible as a whole, however the CPU copies strings, and
+ * none before those in front of it: a reader who has seen the flags of a message
+ * of SMC-D counts on the cursor that came before them. A loop would cost more
+ * than the words.
  */
 static inline void dibs_lo_copy_words(u64 *dst, const u64 *src, u32 words)
 {
+	dst += words;
+	src += words;
 	switch (words) {
 	case 8:
-		dibs_lo_copy_word(dst, src, 7);
+		dibs_lo_copy_word(dst, src, -8);
 		fallthrough;
 	case 7:
-		dibs_lo_copy_word(dst, src, 6);
+		dibs_lo_copy_word(dst, src, -7);
 		fallthrough;
 	case 6:
-		dibs_lo_copy_word(dst, src, 5);
+		dibs_lo_copy_word(dst, src, -6);
 		fallthrough;
 	case 5:
-		dibs_lo_copy_word(dst, src, 4);
+		dibs_lo_copy_word(dst, src, -5);
 		fallthrough;
 	case 4:
-		dibs_lo_copy_word(dst, src, 3);
+		dibs_lo_copy_word(dst, src, -4);
 		fallthrough;
 	case 3:
-		dibs_lo_copy_word(dst, src, 2);
+		dibs_lo_copy_word(dst, src, -3);
 		fallthrough;
 	case 2:
-		dibs_lo_copy_word(dst, src, 1);
+		dibs_lo_copy_word(dst, src, -2);
 		fallthrough;
 	case 1:
-		dibs_lo_copy_word(dst, src, 0);
+		dibs_lo_copy_word(dst, src, -1);
 	}
 }
 

@@ -1199,6 +1199,48 @@ static void lo_race_unregister(struct kunit *test)
 	}
 }
 
+static int lo_counter(void *arg)
+{
+	u64 words[8];
+	u64 n;
+
+	for (n = 1; !kthread_should_stop(); n++) {
+		memset64(words, n, ARRAY_SIZE(words));
+		lo_move(arg, 0, words, sizeof(words));
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Who has seen a word of a small move has seen those in front of it */
+static void lo_words_in_order(struct kunit *test)
+{
+	unsigned long end = jiffies + HZ / 2;
+	unsigned int early = 0, seen = 0;
+	struct task_struct *task;
+	struct dibs_dmb dmb;
+	u64 last, first;
+	const u64 *words;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs a second CPU that looks");
+	lo_register(test, &dmb, 4096);
+	words = dmb.cpu_addr;
+	task = kthread_run(lo_counter, &dmb, "lo-kunit-counter");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	for (; time_before(jiffies, end); cond_resched()) {
+		last = READ_ONCE(words[7]);
+		smp_rmb();
+		first = READ_ONCE(words[0]);
+		early += first < last;
+		seen += first != last;
+	}
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, early, 0);
+	KUNIT_EXPECT_GT(test, seen, 0);
+	KUNIT_EXPECT_EQ(test, lo_unregister(&dmb), 0);
+}
+
 struct lo_held {
 	struct timer_list timer;
 	struct dibs_dmb dmb;
@@ -1443,6 +1485,7 @@ static struct kunit_case lo_cases[] = {
 	KUNIT_CASE(lo_destroy_reaps),
 	KUNIT_CASE(lo_race_unregister),
 	KUNIT_CASE(lo_unregister_held),
+	KUNIT_CASE(lo_words_in_order),
 	KUNIT_CASE(lo_race_attach),
 	KUNIT_CASE(lo_destroy_traffic),
 	KUNIT_CASE_SLOW(lo_exhaustion),

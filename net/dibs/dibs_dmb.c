@@ -410,6 +410,7 @@ void dibs_sync_dmb(struct dibs_dev *dibs, unsigned int idx)
 	struct dibs_buf *buf;
 
 	might_sleep();
+	smp_mb(); /* a run that is not waited for does not find the old user */
 	rcu_read_lock();
 	buf = xa_load(&dibs->dmbs, idx);
 	if (buf && !refcount_inc_not_zero(&buf->refs))

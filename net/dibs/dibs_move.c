@@ -132,8 +132,9 @@ dibs_move_one(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx, bool sf,
  * move of at most 64 bytes whose offset and size are multiples of 8, the owner
  * never sees part of an 8 byte word, if the system has 64 bits.
  *
- * Context: any but hard interrupt. Does not sleep, takes no lock and does not
- *	allocate. Allowed in handlers.
+ * Context: any but hard interrupt. Does not sleep or allocate and takes no lock
+ *	of the core; a driver may take one, and may poll for its device. Allowed
+ *	in handlers.
  * Return: 0, or
  *  * -ENOENT: the token names no DMB (any more)
  *  * -EPERM: the DMB is granted to another device
@@ -261,7 +262,7 @@ static noinline int dibs_move_many(struct dibs_dev *dibs, u64 dmb_tok,
  *	dibs_move_data()
  * @nsegs: their number, 1 to %DIBS_MAX_SEGS
  *
- * Context: any but hard interrupt. Allowed in handlers.
+ * Context: as of dibs_move_data().
  * Return: as of dibs_move_data(); after an error none, some or all of the
  *	pieces before the failing one may have been copied, and no signal was
  *	raised. -EINVAL also if @nsegs is out of range.
@@ -352,15 +353,14 @@ EXPORT_SYMBOL_GPL(dibs_query_remote_gid);
 int dibs_signal_event(struct dibs_dev *dibs, const uuid_t *rgid,
 		      u32 trigger_irq, u32 event_code, u64 info)
 {
-	int rc;
+	int rc = -EOPNOTSUPP;
 
 	might_sleep();
-	if (!dibs->ops->signal_event)
-		return -EOPNOTSUPP;
 	if (!percpu_ref_tryget_live(&dibs->inflight))
 		return -ENODEV;
-	rc = dibs->ops->signal_event(dibs, rgid, trigger_irq, event_code,
-				     info);
+	if (dibs->ops->signal_event)
+		rc = dibs->ops->signal_event(dibs, rgid, trigger_irq,
+					     event_code, info);
 	percpu_ref_put(&dibs->inflight);
 	return rc;
 }
@@ -379,13 +379,13 @@ EXPORT_SYMBOL_GPL(dibs_signal_event);
  */
 int dibs_add_vlan_id(struct dibs_dev *dibs, u64 vlan_id)
 {
-	int rc = -ENODEV;
+	int rc = -EOPNOTSUPP;
 
-	if (!dibs->ops->add_vlan_id)
-		return -EOPNOTSUPP;
 	if (!percpu_ref_tryget_live(&dibs->inflight))
 		return -ENODEV;
-	if (!READ_ONCE(dibs->leaving))
+	if (READ_ONCE(dibs->leaving))
+		rc = -ENODEV;
+	else if (dibs->ops->add_vlan_id)
 		rc = dibs->ops->add_vlan_id(dibs, vlan_id);
 	percpu_ref_put(&dibs->inflight);
 	return rc;
@@ -405,13 +405,12 @@ EXPORT_SYMBOL_GPL(dibs_add_vlan_id);
  */
 int dibs_del_vlan_id(struct dibs_dev *dibs, u64 vlan_id)
 {
-	int rc;
+	int rc = -EOPNOTSUPP;
 
-	if (!dibs->ops->del_vlan_id)
-		return -EOPNOTSUPP;
 	if (!percpu_ref_tryget_live(&dibs->inflight))
 		return -ENODEV;
-	rc = dibs->ops->del_vlan_id(dibs, vlan_id);
+	if (dibs->ops->del_vlan_id)
+		rc = dibs->ops->del_vlan_id(dibs, vlan_id);
 	percpu_ref_put(&dibs->inflight);
 	return rc;
 }

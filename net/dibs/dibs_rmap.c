@@ -75,6 +75,8 @@ static int dibs_rmap_attach(struct dibs_sub *sub, struct dibs_rdmb *rdmb)
 	struct dibs_rmap *rmap;
 	int rc;
 
+	if (!dibs_support_mmapped_rdmb(dibs))
+		return -EOPNOTSUPP;
 	rmap = kzalloc(sizeof(*rmap), GFP_KERNEL);
 	if (!rmap)
 		return -ENOMEM;
@@ -127,8 +129,6 @@ int dibs_attach_dmb(struct dibs_dev *dibs, struct dibs_rdmb *rdmb,
 	int rc = -ENODEV;
 
 	might_sleep();
-	if (!dibs_support_mmapped_rdmb(dibs))
-		return -EOPNOTSUPP;
 	sub = dibs_sub_get(dibs, client);
 	if (sub) {
 		rc = dibs_rmap_attach(sub, rdmb);
@@ -175,13 +175,12 @@ int dibs_detach_dmb(struct dibs_dev *dibs, u64 dmb_tok,
 		    struct dibs_client *client)
 {
 	struct dibs_rmap *rmap;
-	int rc = -ENOENT;
+	int rc;
 
 	might_sleep();
-	if (!dibs_support_mmapped_rdmb(dibs))
-		return -EOPNOTSUPP;
 	if (!percpu_ref_tryget_live(&dibs->inflight))
 		return -ENODEV;
+	rc = dibs_support_mmapped_rdmb(dibs) ? -ENOENT : -EOPNOTSUPP;
 	rmap = dibs_rmap_take(dibs, dmb_tok, client);
 	if (rmap) {
 		rc = dibs->ops->detach_dmb(dibs, dmb_tok);

@@ -140,7 +140,9 @@ static void removal_phases(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake_calls(FAKE_DEV, FAKE_MOVE));
 }
 
-/* Afterwards everything says so; the driver's reference keeps the device */
+/* Afterwards everything says so; the driver's reference keeps the device, but
+ * nothing keeps the driver.
+ */
 static void calls_after_removal(struct kunit *test)
 {
 	struct dibs_dev *dibs;
@@ -148,6 +150,7 @@ static void calls_after_removal(struct kunit *test)
 	fake_start(test, 0);
 	dibs = FAKE_DEV->dibs;
 	fake_dev_del(FAKE_DEV);
+	dibs->ops = NULL;
 	use_in_del(FAKE_CLIENT, dibs);
 	KUNIT_EXPECT_EQ(test, -ENODEV, FAKE_CLIENT->rc[0]);
 	KUNIT_EXPECT_EQ(test, -ENODEV, FAKE_CLIENT->rc[1]);

@@ -374,10 +374,6 @@ void smc_ism_unset_conn(struct smc_connection *conn)
 	if (idx < conns->size && conns->conn[idx] == conn)
 		WRITE_ONCE(conns->conn[idx], NULL);
 	mutex_unlock(&smcd->conns_lock);
-	/* a handler that is not waited for finds neither the connection nor a
-	 * table that still has it
-	 */
-	smp_mb();
 	dibs_sync_dmb(smcd->dibs, idx);
 }
 

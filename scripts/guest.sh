@@ -207,10 +207,11 @@ timeout -k 5 "$LIMIT" "${qemu[@]}" \
 PIDS+=($!)
 rc=0
 wait "${PIDS[1]}" || rc=$?
+: <>"$RUN/out" # whose reader waits for a writer that may never have come
 wait "${PIDS[0]}" || true
 PIDS=()
 
-status=$(sed -n 's/^ended \([0-9]*\)$/\1/p' "$RUN/word" 2>/dev/null)
+status=$(sed -n 's/^ended \([0-9]*\)$/\1/p' "$RUN/word" 2>/dev/null || true)
 if report >&2; then
 	exit 98
 elif [ -z "$status" ]; then

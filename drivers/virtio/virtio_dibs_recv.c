@@ -194,6 +194,7 @@ void vdibs_recv_init(struct vdibs *vd)
 		qs[i]->vd = vd;
 		spin_lock_init(&qs[i]->lock);
 		INIT_WORK(&qs[i]->work, vdibs_recv_work);
+		disable_work(&qs[i]->work);
 	}
 }
 
@@ -209,6 +210,7 @@ int vdibs_recv_start(struct vdibs_inq *q, struct virtqueue *vq)
 	unsigned int i, unused;
 	int rc = 0;
 
+	enable_work(&q->work);
 	spin_lock_irq(&q->lock);
 	q->vq = vq;
 	/* what the device may have put there before breaks the queue (D-7) */
@@ -221,13 +223,20 @@ int vdibs_recv_start(struct vdibs_inq *q, struct virtqueue *vq)
 	return rc;
 }
 
-/* Nothing is taken from the queue after this */
+/*
+ * Nothing is taken from the queue after this. An interrupt handler may be about
+ * to queue the work, as that of a device that is gone is not waited for before.
+ */
 void vdibs_recv_stop(struct vdibs_inq *q)
 {
+	struct virtqueue *vq;
+
 	spin_lock_irq(&q->lock);
+	vq = q->vq;
 	q->vq = NULL;
 	spin_unlock_irq(&q->lock);
-	cancel_work_sync(&q->work);
+	if (vq)
+		disable_work_sync(&q->work);
 }
 
 /* The device has been reset, or was never started */

@@ -5,8 +5,8 @@
 # not run is a failure, and every other step runs nevertheless.
 #
 # 'long' is what takes hours: the tests on the KCSAN kernel, with many more rounds on
-# the debug kernel, guests and daemons that are killed, and every commit of the series
-# built in every way.
+# the debug kernel, guests and daemons that are killed, inputs and devices at random, and
+# every commit of the series built in every way.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -50,8 +50,10 @@ else
 		"build|series|series.sh check"
 		"rest|root amd64|rootfs.sh amd64"
 		"rest|fabric|fabric.sh --long"
+		"rest|fuzz|fabric.sh --fuzz"
 		"rest|pair x86|pair-test.sh --long x86|kernel x86"
 		"rest|storm x86|storm.sh x86"
+		"rest|kunit random|kunit.sh --random x86"
 		"rest|kunit x86-kcsan|kunit.sh x86-kcsan|kernel x86-kcsan"
 		"rest|selftest x86-kcsan|selftest.sh x86-kcsan"
 		"debug|selftest x86-debug|selftest.sh --long x86-debug|kernel x86-debug|root amd64"

@@ -1,13 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fabric.sh [--long]: builds the fabric daemon and runs its own tests, which need no
-# guest; --long with many more rounds
+# fabric.sh [--long|--fuzz]: builds the fabric daemon and runs its own tests, which need
+# no guest; --long with many more rounds. --fuzz feeds it 10^7 inputs made by libFuzzer.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+RUNS=5000000 # for each of the two fuzzers
+
+daemon() {
+	make --no-print-directory -C "$TOP/tools/dibs" OUT="$B/dibs" "$@"
+}
+
 unset LONG
-[ "${1-}" != --long ] || export LONG=1
 need_pkgs gcc make libseccomp-dev libjansson-dev
-make --no-print-directory -C "$TOP/tools/dibs" OUT="$B/dibs" check
+case ${1-} in
+--fuzz)
+	need_pkgs clang python3
+	need_pkgs "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+	daemon fuzz RUNS="$RUNS" 2>&1 | grep --line-buffered -vE '^#[0-9]+[[:space:]]+(NEW|REDUCE)'
+	;;
+--long)
+	export LONG=1
+	daemon check
+	;;
+*)
+	daemon check
+	;;
+esac

@@ -16,21 +16,21 @@
 #include "virtio_dibs.h"
 #include "virtio_dibs_fake.h"
 
-struct fake_client fake_client;
+struct fake_client vfake_client;
 
 static struct fake *to_fake(struct virtio_device *vdev)
 {
 	return container_of(vdev, struct fake, vdev);
 }
 
-static void *fake_virt(struct fake *fake, u64 addr)
+static void *vfake_virt(struct fake *fake, u64 addr)
 {
 	return phys_to_virt(dma_to_phys(&fake->pdev->dev, addr));
 }
 
 /* ------------------------- interrupts and steps -------------------------- */
 
-static void fake_vq_irq(struct irq_work *work)
+static void vfake_vq_irq(struct irq_work *work)
 {
 	struct fake_vq *q = container_of(work, struct fake_vq, irq);
 
@@ -38,25 +38,25 @@ static void fake_vq_irq(struct irq_work *work)
 		vring_interrupt(0, q->vq);
 }
 
-static void fake_config_irq(struct irq_work *work)
+static void vfake_config_irq(struct irq_work *work)
 {
 	struct fake *fake = container_of(work, struct fake, config_irq);
 
 	virtio_config_changed(&fake->vdev);
 }
 
-void fake_set_needs_reset(struct fake *fake)
+void vfake_set_needs_reset(struct fake *fake)
 {
 	fake->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	irq_work_queue(&fake->config_irq);
 }
 
-static void fake_step(struct fake *fake, enum fake_step step)
+static void vfake_step(struct fake *fake, enum fake_step step)
 {
 	if (fake->needs_reset_at != step)
 		return;
 	fake->needs_reset_at = FAKE_NEVER;
-	fake_set_needs_reset(fake);
+	vfake_set_needs_reset(fake);
 }
 
 /* --------------------------------- rings --------------------------------- */
@@ -71,7 +71,7 @@ struct fake_chain {
 	u32 in_len;
 };
 
-static bool fake_pop(struct fake_vq *q, struct fake_chain *chain)
+static bool vfake_pop(struct fake_vq *q, struct fake_chain *chain)
 {
 	struct virtio_device *vdev = &q->fake->vdev;
 	struct vring *vring = &q->vring;
@@ -90,7 +90,7 @@ static bool fake_pop(struct fake_vq *q, struct fake_chain *chain)
 	do {
 		desc = &vring->desc[i];
 		flags = virtio16_to_cpu(vdev, desc->flags);
-		buf = fake_virt(q->fake, virtio64_to_cpu(vdev, desc->addr));
+		buf = vfake_virt(q->fake, virtio64_to_cpu(vdev, desc->addr));
 		len = virtio32_to_cpu(vdev, desc->len);
 		if (flags & VRING_DESC_F_WRITE) {
 			chain->in = buf;
@@ -104,7 +104,7 @@ static bool fake_pop(struct fake_vq *q, struct fake_chain *chain)
 	return true;
 }
 
-static void fake_used(struct fake_vq *q, u32 id, u32 len)
+static void vfake_used(struct fake_vq *q, u32 id, u32 len)
 {
 	struct virtio_device *vdev = &q->fake->vdev;
 	struct vring_used *used = q->vring.used;
@@ -118,13 +118,13 @@ static void fake_used(struct fake_vq *q, u32 id, u32 len)
 }
 
 /* An interrupt on all queues, whether there is a reason or not */
-void fake_interrupt(struct fake *fake)
+void vfake_interrupt(struct fake *fake)
 {
 	struct fake_vq *q;
 
 	for (q = fake->vqs; q < fake->vqs + fake->nvqs; q++) {
 		if (fake->garbage)
-			fake_used(q, 0, sizeof(struct virtio_dibs_signal));
+			vfake_used(q, 0, sizeof(struct virtio_dibs_signal));
 		if (!q->vq->callback)
 			continue;
 		irq_work_queue(&q->irq);
@@ -133,12 +133,12 @@ void fake_interrupt(struct fake *fake)
 }
 
 /* A buffer of the ring that the driver has not made available */
-static u32 fake_unknown_id(struct fake_vq *q, u32 head)
+static u32 vfake_unknown_id(struct fake_vq *q, u32 head)
 {
 	return (head + q->vring.num / 2) % q->vring.num;
 }
 
-static void fake_push(struct fake_vq *q, u32 head, u32 len)
+static void vfake_push(struct fake_vq *q, u32 head, u32 len)
 {
 	struct fake *fake = q->fake;
 	enum fake_id bad = FAKE_ID_GOOD;
@@ -147,19 +147,19 @@ static void fake_push(struct fake_vq *q, u32 head, u32 len)
 		swap(bad, fake->bad_id);
 	switch (bad) {
 	case FAKE_ID_HUGE:
-		fake_used(q, U32_MAX, len);
+		vfake_used(q, U32_MAX, len);
 		break;
 	case FAKE_ID_RANGE:
-		fake_used(q, q->vring.num, len);
+		vfake_used(q, q->vring.num, len);
 		break;
 	case FAKE_ID_UNKNOWN:
-		fake_used(q, fake_unknown_id(q, head), len);
+		vfake_used(q, vfake_unknown_id(q, head), len);
 		break;
 	case FAKE_ID_TWICE:
-		fake_used(q, head, len);
+		vfake_used(q, head, len);
 		fallthrough;
 	default:
-		fake_used(q, head, len);
+		vfake_used(q, head, len);
 		break;
 	}
 	/* the next doorbell too, with VIRTIO_RING_F_EVENT_IDX */
@@ -169,48 +169,49 @@ static void fake_push(struct fake_vq *q, u32 head, u32 len)
 }
 
 /* One entry into a buffer of the event or the signal queue */
-static bool fake_report(struct fake_vq *q, const void *entry, u32 size, u32 len)
+static bool vfake_report(struct fake_vq *q, const void *entry, u32 size,
+			 u32 len)
 {
 	struct fake_chain chain;
 
-	if (!fake_pop(q, &chain))
+	if (!vfake_pop(q, &chain))
 		return false;
 	memcpy(chain.in, entry, min(size, chain.in_len));
-	fake_push(q, chain.head, len);
+	vfake_push(q, chain.head, len);
 	return true;
 }
 
-bool fake_event(struct fake *fake, const struct virtio_dibs_event *event,
-		u32 len)
-{
-	unsigned long flags;
-	bool done;
-
-	raw_spin_lock_irqsave(&fake->lock, flags);
-	fake_step(fake, FAKE_EVENT);
-	done = fake_report(&fake->vqs[VIRTIO_DIBS_VQ_EVENT], event,
-			   sizeof(*event), len);
-	raw_spin_unlock_irqrestore(&fake->lock, flags);
-	return done;
-}
-
-bool fake_signal(struct fake *fake, const struct virtio_dibs_signal *signal,
+bool vfake_event(struct fake *fake, const struct virtio_dibs_event *event,
 		 u32 len)
 {
 	unsigned long flags;
 	bool done;
 
 	raw_spin_lock_irqsave(&fake->lock, flags);
-	fake_step(fake, FAKE_SIGNAL);
-	done = fake_report(&fake->vqs[VIRTIO_DIBS_VQ_SIGNAL], signal,
-			   sizeof(*signal), len);
+	vfake_step(fake, FAKE_EVENT);
+	done = vfake_report(&fake->vqs[VIRTIO_DIBS_VQ_EVENT], event,
+			    sizeof(*event), len);
+	raw_spin_unlock_irqrestore(&fake->lock, flags);
+	return done;
+}
+
+bool vfake_signal(struct fake *fake, const struct virtio_dibs_signal *signal,
+		  u32 len)
+{
+	unsigned long flags;
+	bool done;
+
+	raw_spin_lock_irqsave(&fake->lock, flags);
+	vfake_step(fake, FAKE_SIGNAL);
+	done = vfake_report(&fake->vqs[VIRTIO_DIBS_VQ_SIGNAL], signal,
+			    sizeof(*signal), len);
 	raw_spin_unlock_irqrestore(&fake->lock, flags);
 	return done;
 }
 
 /* ---------------------------------- DMBs --------------------------------- */
 
-struct fake_dmb *fake_find_dmb(struct fake *fake, u64 token)
+struct fake_dmb *vfake_find_dmb(struct fake *fake, u64 token)
 {
 	unsigned int i;
 
@@ -220,8 +221,8 @@ struct fake_dmb *fake_find_dmb(struct fake *fake, u64 token)
 	return NULL;
 }
 
-static u32 fake_register(struct fake *fake,
-			 const struct virtio_dibs_register_dmb *req, u64 *token)
+static u32 vfake_register(struct fake *fake,
+			  const struct virtio_dibs_register_dmb *req, u64 *token)
 {
 	u32 idx = le32_to_cpu(req->idx);
 	struct fake_dmb *dmb;
@@ -243,10 +244,10 @@ static u32 fake_register(struct fake *fake,
 	return VIRTIO_DIBS_S_OK;
 }
 
-static u32 fake_unregister(struct fake *fake,
-			   const struct virtio_dibs_unregister_dmb *req)
+static u32 vfake_unregister(struct fake *fake,
+			    const struct virtio_dibs_unregister_dmb *req)
 {
-	struct fake_dmb *dmb = fake_find_dmb(fake, le64_to_cpu(req->token));
+	struct fake_dmb *dmb = vfake_find_dmb(fake, le64_to_cpu(req->token));
 
 	if (!dmb)
 		return VIRTIO_DIBS_S_NOENT;
@@ -254,27 +255,27 @@ static u32 fake_unregister(struct fake *fake,
 	return VIRTIO_DIBS_S_OK;
 }
 
-static bool fake_is_me(struct fake *fake, const u8 *gid)
+static bool vfake_is_me(struct fake *fake, const u8 *gid)
 {
 	return !memcmp(gid, fake->config.gid, VIRTIO_DIBS_GID_LEN);
 }
 
-static void fake_flush_events(struct fake *fake)
+static void vfake_flush_events(struct fake *fake)
 {
 	while (fake->nr_sw_pending &&
-	       fake_report(&fake->vqs[VIRTIO_DIBS_VQ_EVENT], fake->sw_pending,
-			   sizeof(fake->sw_pending[0]),
-			   sizeof(fake->sw_pending[0])))
+	       vfake_report(&fake->vqs[VIRTIO_DIBS_VQ_EVENT], fake->sw_pending,
+			    sizeof(fake->sw_pending[0]),
+			    sizeof(fake->sw_pending[0])))
 		memmove(fake->sw_pending, fake->sw_pending + 1,
 			--fake->nr_sw_pending * sizeof(fake->sw_pending[0]));
 }
 
-static u32 fake_signal_event(struct fake *fake,
-			     const struct virtio_dibs_signal_event *req)
+static u32 vfake_signal_event(struct fake *fake,
+			      const struct virtio_dibs_signal_event *req)
 {
 	struct virtio_dibs_event *event;
 
-	if (!fake_is_me(fake, req->gid))
+	if (!vfake_is_me(fake, req->gid))
 		return VIRTIO_DIBS_S_NETUNREACH;
 	if (fake->nr_sw_pending == FAKE_QUOTA)
 		return VIRTIO_DIBS_S_AGAIN;
@@ -285,33 +286,33 @@ static u32 fake_signal_event(struct fake *fake,
 		.data = req->info,
 	};
 	memcpy(event->gid, fake->config.gid, sizeof(event->gid));
-	fake_flush_events(fake);
+	vfake_flush_events(fake);
 	return VIRTIO_DIBS_S_OK;
 }
 
 /* -------------------------------- requests ------------------------------- */
 
-static u32 fake_ctrl(struct fake *fake, const void *req, u64 *token)
+static u32 vfake_ctrl(struct fake *fake, const void *req, u64 *token)
 {
 	const struct virtio_dibs_ctrl_hdr *hdr = req;
 	const struct virtio_dibs_query_gid *query = req;
 
 	switch (le16_to_cpu(hdr->cmd)) {
 	case VIRTIO_DIBS_C_REGISTER_DMB:
-		return fake_register(fake, req, token);
+		return vfake_register(fake, req, token);
 	case VIRTIO_DIBS_C_UNREGISTER_DMB:
-		return fake_unregister(fake, req);
+		return vfake_unregister(fake, req);
 	case VIRTIO_DIBS_C_QUERY_GID:
-		return fake_is_me(fake, query->gid) ? VIRTIO_DIBS_S_OK :
+		return vfake_is_me(fake, query->gid) ? VIRTIO_DIBS_S_OK :
 						      VIRTIO_DIBS_S_NETUNREACH;
 	case VIRTIO_DIBS_C_SIGNAL_EVENT:
-		return fake_signal_event(fake, req);
+		return vfake_signal_event(fake, req);
 	default:
 		return VIRTIO_DIBS_S_OPNOTSUPP;
 	}
 }
 
-static void fake_do_ctrl(struct fake *fake)
+static void vfake_do_ctrl(struct fake *fake)
 {
 	struct fake_vq *q = &fake->vqs[VIRTIO_DIBS_VQ_CTRL];
 	struct virtio_dibs_ctrl_resp resp = {};
@@ -319,7 +320,7 @@ static void fake_do_ctrl(struct fake *fake)
 	u64 token = 0;
 	u32 status;
 
-	if (fake->ctrl_silent || !fake_pop(q, &chain))
+	if (fake->ctrl_silent || !vfake_pop(q, &chain))
 		return;
 	memset(fake->last_ctrl, 0, sizeof(fake->last_ctrl));
 	memcpy(fake->last_ctrl, chain.out[0],
@@ -327,17 +328,17 @@ static void fake_do_ctrl(struct fake *fake)
 	if (fake->ctrl_status >= 0)
 		status = fake->ctrl_status;
 	else
-		status = fake_ctrl(fake, chain.out[0], &token);
+		status = vfake_ctrl(fake, chain.out[0], &token);
 	resp.status = cpu_to_le32(status);
 	resp.token = cpu_to_le64(token);
 	memcpy(chain.in, &resp, min_t(size_t, chain.in_len, sizeof(resp)));
-	fake_push(q, chain.head, fake->ctrl_len);
-	fake_step(fake, FAKE_CTRL);
+	vfake_push(q, chain.head, fake->ctrl_len);
+	vfake_step(fake, FAKE_CTRL);
 }
 
 /* --------------------------------- moves --------------------------------- */
 
-static void fake_flush_signals(struct fake *fake)
+static void vfake_flush_signals(struct fake *fake)
 {
 	struct virtio_dibs_signal signal = {};
 	struct fake_dmb *dmb;
@@ -350,8 +351,8 @@ static void fake_flush_signals(struct fake *fake)
 		signal.token = cpu_to_le64(dmb->token);
 		signal.idx = cpu_to_le32(dmb->idx);
 		signal.mask = cpu_to_le16(dmb->pending);
-		if (!fake_report(&fake->vqs[VIRTIO_DIBS_VQ_SIGNAL], &signal,
-				 sizeof(signal), sizeof(signal)))
+		if (!vfake_report(&fake->vqs[VIRTIO_DIBS_VQ_SIGNAL], &signal,
+				  sizeof(signal), sizeof(signal)))
 			return;
 		dmb->pending = 0;
 	}
@@ -364,7 +365,7 @@ struct fake_stream {
 	u32 pos;
 };
 
-static bool fake_read(struct fake_stream *s, void *to, u32 len)
+static bool vfake_read(struct fake_stream *s, void *to, u32 len)
 {
 	u32 part;
 
@@ -384,28 +385,28 @@ static bool fake_read(struct fake_stream *s, void *to, u32 len)
 	return true;
 }
 
-static u32 fake_copy(struct fake *fake, struct fake_dmb *dmb,
-		     struct fake_stream *s, u32 offset, u32 size)
+static u32 vfake_copy(struct fake *fake, struct fake_dmb *dmb,
+		      struct fake_stream *s, u32 offset, u32 size)
 {
 	if (offset > dmb->len || size > dmb->len - offset)
 		return VIRTIO_DIBS_S_RANGE;
-	if (!fake_read(s, fake_virt(fake, dmb->addr + offset), size))
+	if (!vfake_read(s, vfake_virt(fake, dmb->addr + offset), size))
 		return VIRTIO_DIBS_S_INVAL;
 	fake->moved.len += size;
 	return VIRTIO_DIBS_S_OK;
 }
 
-static u32 fake_move(struct fake *fake, struct fake_chain *chain)
+static u32 vfake_move(struct fake *fake, struct fake_chain *chain)
 {
 	struct virtio_dibs_move_seg segs[VIRTIO_DIBS_MAX_SEGS];
 	struct fake_stream s = { .chain = chain };
 	struct virtio_dibs_move hdr;
-	uuid_t gid = fake_gid(fake);
+	uuid_t gid = vfake_gid(fake);
 	struct fake_dmb *dmb;
 	unsigned int i;
 	u32 rc = 0;
 
-	if (!fake_read(&s, &hdr, sizeof(hdr)))
+	if (!vfake_read(&s, &hdr, sizeof(hdr)))
 		return VIRTIO_DIBS_S_INVAL;
 	fake->moved.token = le64_to_cpu(hdr.token);
 	fake->moved.flags = le16_to_cpu(hdr.flags);
@@ -415,16 +416,16 @@ static u32 fake_move(struct fake *fake, struct fake_chain *chain)
 	if (!fake->moved.nsegs || fake->moved.nsegs > VIRTIO_DIBS_MAX_SEGS ||
 	    fake->moved.signal >= VIRTIO_DIBS_MAX_SIGNALS || hdr.reserved ||
 	    fake->moved.flags & ~VIRTIO_DIBS_MOVE_F_SIGNAL ||
-	    !fake_read(&s, segs, fake->moved.nsegs * sizeof(segs[0])))
+	    !vfake_read(&s, segs, fake->moved.nsegs * sizeof(segs[0])))
 		return VIRTIO_DIBS_S_INVAL;
-	dmb = fake_find_dmb(fake, fake->moved.token);
+	dmb = vfake_find_dmb(fake, fake->moved.token);
 	if (!dmb)
 		return VIRTIO_DIBS_S_NOENT;
 	if (!uuid_equal(&dmb->rgid, &gid))
 		return VIRTIO_DIBS_S_PERM;
 	for (i = 0; i < fake->moved.nsegs && !rc; i++)
-		rc = fake_copy(fake, dmb, &s, le32_to_cpu(segs[i].offset),
-			       le32_to_cpu(segs[i].size));
+		rc = vfake_copy(fake, dmb, &s, le32_to_cpu(segs[i].offset),
+				le32_to_cpu(segs[i].size));
 	if (!rc && s.i < chain->nr_out)
 		return VIRTIO_DIBS_S_INVAL;
 	if (!rc && fake->moved.flags & VIRTIO_DIBS_MOVE_F_SIGNAL)
@@ -432,30 +433,30 @@ static u32 fake_move(struct fake *fake, struct fake_chain *chain)
 	return rc;
 }
 
-static void fake_do_moves(struct fake *fake, struct fake_vq *q)
+static void vfake_do_moves(struct fake *fake, struct fake_vq *q)
 {
 	struct virtio_dibs_move_resp resp;
 	struct fake_chain chain;
 	u32 status;
 
-	fake_step(fake, FAKE_MOVE);
-	while (!fake->move_silent && fake_pop(q, &chain)) {
+	vfake_step(fake, FAKE_MOVE);
+	while (!fake->move_silent && vfake_pop(q, &chain)) {
 		fake->moved.queue = q - fake->vqs;
 		fake->moves++;
 		if (fake->on_move)
 			fake->on_move(fake);
-		status = fake_move(fake, &chain);
+		status = vfake_move(fake, &chain);
 		if (fake->move_status >= 0)
 			status = fake->move_status;
 		resp.status = cpu_to_le32(status);
 		memcpy(chain.in, &resp, sizeof(resp));
-		fake_push(q, chain.head, fake->move_len);
+		vfake_push(q, chain.head, fake->move_len);
 	}
-	fake_flush_signals(fake);
+	vfake_flush_signals(fake);
 }
 
 /* Answer what was not answered */
-void fake_answer(struct fake *fake)
+void vfake_answer(struct fake *fake)
 {
 	unsigned long flags;
 	unsigned int i;
@@ -463,13 +464,13 @@ void fake_answer(struct fake *fake)
 	raw_spin_lock_irqsave(&fake->lock, flags);
 	fake->ctrl_silent = false;
 	fake->move_silent = false;
-	fake_do_ctrl(fake);
+	vfake_do_ctrl(fake);
 	for (i = VIRTIO_DIBS_VQ_MOVE; i < fake->nvqs; i++)
-		fake_do_moves(fake, &fake->vqs[i]);
+		vfake_do_moves(fake, &fake->vqs[i]);
 	raw_spin_unlock_irqrestore(&fake->lock, flags);
 }
 
-static bool fake_notify(struct virtqueue *vq)
+static bool vfake_notify(struct virtqueue *vq)
 {
 	struct fake *fake = to_fake(vq->vdev);
 	struct fake_vq *q = &fake->vqs[vq->index];
@@ -481,13 +482,13 @@ static bool fake_notify(struct virtqueue *vq)
 	    fake->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		goto out;
 	if (vq->index == VIRTIO_DIBS_VQ_CTRL)
-		fake_do_ctrl(fake);
+		vfake_do_ctrl(fake);
 	else if (vq->index == VIRTIO_DIBS_VQ_SIGNAL)
-		fake_flush_signals(fake);
+		vfake_flush_signals(fake);
 	else if (vq->index == VIRTIO_DIBS_VQ_EVENT)
-		fake_flush_events(fake);
+		vfake_flush_events(fake);
 	else
-		fake_do_moves(fake, q);
+		vfake_do_moves(fake, q);
 out:
 	raw_spin_unlock_irqrestore(&fake->lock, flags);
 	return true;
@@ -495,8 +496,8 @@ out:
 
 /* ------------------------------- transport ------------------------------- */
 
-static void fake_get(struct virtio_device *vdev, unsigned int offset, void *buf,
-		     unsigned int len)
+static void vfake_get(struct virtio_device *vdev, unsigned int offset,
+		      void *buf, unsigned int len)
 {
 	struct fake *fake = to_fake(vdev);
 
@@ -507,7 +508,7 @@ static void fake_get(struct virtio_device *vdev, unsigned int offset, void *buf,
 }
 
 /* Every change gives the device another GID, and another number of DMBs */
-static u32 fake_generation(struct virtio_device *vdev)
+static u32 vfake_generation(struct virtio_device *vdev)
 {
 	struct fake *fake = to_fake(vdev);
 
@@ -519,14 +520,14 @@ static u32 fake_generation(struct virtio_device *vdev)
 	return fake->generation++;
 }
 
-static u8 fake_get_status(struct virtio_device *vdev)
+static u8 vfake_get_status(struct virtio_device *vdev)
 {
 	struct fake *fake = to_fake(vdev);
 
 	return fake->gone ? 0xff : fake->status;
 }
 
-static void fake_set_status(struct virtio_device *vdev, u8 status)
+static void vfake_set_status(struct virtio_device *vdev, u8 status)
 {
 	struct fake *fake = to_fake(vdev);
 
@@ -536,13 +537,13 @@ static void fake_set_status(struct virtio_device *vdev, u8 status)
 		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (status & ~fake->status & VIRTIO_CONFIG_S_DRIVER_OK &&
 	    fake->irq_at == FAKE_DRIVER_OK)
-		fake_interrupt(fake);
+		vfake_interrupt(fake);
 	fake->status = status;
 	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
-		fake_step(fake, FAKE_DRIVER_OK);
+		vfake_step(fake, FAKE_DRIVER_OK);
 }
 
-static void fake_count_waiting(struct fake *fake)
+static void vfake_count_waiting(struct fake *fake)
 {
 	struct fake_vq *q;
 	u16 n;
@@ -554,16 +555,16 @@ static void fake_count_waiting(struct fake *fake)
 	}
 }
 
-static void fake_reset(struct virtio_device *vdev)
+static void vfake_reset(struct virtio_device *vdev)
 {
 	struct fake *fake = to_fake(vdev);
 	unsigned long flags;
 
 	if (fake->on_reset)
 		fake->on_reset(fake);
-	fake_count_waiting(fake);
+	vfake_count_waiting(fake);
 	if (fake->late)
-		fake_answer(fake);
+		vfake_answer(fake);
 	raw_spin_lock_irqsave(&fake->lock, flags);
 	fake->status = 0;
 	fake->resets++;
@@ -571,17 +572,17 @@ static void fake_reset(struct virtio_device *vdev)
 	fake->nr_sw_pending = 0;
 	raw_spin_unlock_irqrestore(&fake->lock, flags);
 	if (fake->irq_at == FAKE_RESET)
-		fake_interrupt(fake);
+		vfake_interrupt(fake);
 }
 
-static void fake_del_vqs(struct virtio_device *vdev)
+static void vfake_del_vqs(struct virtio_device *vdev)
 {
 	struct fake *fake = to_fake(vdev);
 	struct virtqueue *vq;
 	unsigned int i;
 
 	if (fake->irq_at == FAKE_DEL_VQS)
-		fake_interrupt(fake);
+		vfake_interrupt(fake);
 	for (i = 0; i < fake->nvqs; i++) {
 		raw_spin_lock_irq(&fake->lock);
 		vq = fake->vqs[i].vq;
@@ -593,8 +594,8 @@ static void fake_del_vqs(struct virtio_device *vdev)
 	fake->nvqs = 0;
 }
 
-static void fake_vq_init(struct fake *fake, unsigned int i,
-			 struct virtqueue *vq)
+static void vfake_vq_init(struct fake *fake, unsigned int i,
+			  struct virtqueue *vq)
 {
 	fake->vqs[i].avail = 0;
 	fake->vqs[i].given = 0;
@@ -602,9 +603,9 @@ static void fake_vq_init(struct fake *fake, unsigned int i,
 	fake->vqs[i].vq = vq;
 }
 
-static int fake_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
-			 struct virtqueue *vqs[], struct virtqueue_info infos[],
-			 struct irq_affinity *desc)
+static int vfake_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
+			  struct virtqueue *vqs[], struct virtqueue_info infos[],
+			  struct irq_affinity *desc)
 {
 	struct fake *fake = to_fake(vdev);
 	unsigned int i;
@@ -614,50 +615,50 @@ static int fake_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
 	for (i = 0; i < nvqs; i++) {
 		vqs[i] = vring_create_virtqueue(i, fake->ring_size, PAGE_SIZE,
 						vdev, true, false, false,
-						fake_notify, infos[i].callback,
+						vfake_notify, infos[i].callback,
 						infos[i].name);
 		if (!vqs[i]) {
-			fake_del_vqs(vdev);
+			vfake_del_vqs(vdev);
 			return -ENOMEM;
 		}
-		fake_vq_init(fake, i, vqs[i]);
+		vfake_vq_init(fake, i, vqs[i]);
 		fake->nvqs++;
 	}
-	fake_step(fake, FAKE_FIND_VQS);
+	vfake_step(fake, FAKE_FIND_VQS);
 	if (fake->irq_at == FAKE_FIND_VQS)
-		fake_interrupt(fake);
+		vfake_interrupt(fake);
 	return 0;
 }
 
-static u64 fake_get_features(struct virtio_device *vdev)
+static u64 vfake_get_features(struct virtio_device *vdev)
 {
 	struct fake *fake = to_fake(vdev);
 
-	fake_step(fake, FAKE_FEATURES);
+	vfake_step(fake, FAKE_FEATURES);
 	return fake->features;
 }
 
-static int fake_finalize_features(struct virtio_device *vdev)
+static int vfake_finalize_features(struct virtio_device *vdev)
 {
 	vring_transport_features(vdev);
 	return 0;
 }
 
-static const struct virtio_config_ops fake_config_ops = {
-	.get			= fake_get,
-	.generation		= fake_generation,
-	.get_status		= fake_get_status,
-	.set_status		= fake_set_status,
-	.reset			= fake_reset,
-	.find_vqs		= fake_find_vqs,
-	.del_vqs		= fake_del_vqs,
-	.get_features		= fake_get_features,
-	.finalize_features	= fake_finalize_features,
+static const struct virtio_config_ops vfake_config_ops = {
+	.get			= vfake_get,
+	.generation		= vfake_generation,
+	.get_status		= vfake_get_status,
+	.set_status		= vfake_set_status,
+	.reset			= vfake_reset,
+	.find_vqs		= vfake_find_vqs,
+	.del_vqs		= vfake_del_vqs,
+	.get_features		= vfake_get_features,
+	.finalize_features	= vfake_finalize_features,
 };
 
 /* ------------------------------- life ------------------------------------ */
 
-static void fake_release(struct device *dev)
+static void vfake_release(struct device *dev)
 {
 	struct fake *fake = to_fake(dev_to_virtio(dev));
 
@@ -665,14 +666,14 @@ static void fake_release(struct device *dev)
 }
 
 /* Return: did the driver take it? */
-bool fake_plug(struct fake *fake)
+bool vfake_plug(struct fake *fake)
 {
 	fake->vdev = (struct virtio_device) {
 		.dev.parent	= &fake->pdev->dev,
-		.dev.release	= fake_release,
+		.dev.release	= vfake_release,
 		.id.device	= VIRTIO_ID_DIBS,
 		.id.vendor	= 0x1af4,
-		.config		= &fake_config_ops,
+		.config		= &vfake_config_ops,
 	};
 	reinit_completion(&fake->released);
 	if (register_virtio_device(&fake->vdev)) {
@@ -683,7 +684,7 @@ bool fake_plug(struct fake *fake)
 	return fake->vdev.dev.driver;
 }
 
-void fake_unplug(struct fake *fake)
+void vfake_unplug(struct fake *fake)
 {
 	if (!fake->plugged)
 		return;
@@ -693,25 +694,25 @@ void fake_unplug(struct fake *fake)
 	irq_work_sync(&fake->config_irq);
 }
 
-static void fake_delete(void *data)
+static void vfake_delete(void *data)
 {
 	struct fake *fake = data;
 
-	fake_unplug(fake);
+	vfake_unplug(fake);
 	platform_device_unregister(fake->pdev);
 	vdibs_move_timeout = 1000;
 	vdibs_ctrl_timeout = 10000;
-	fake_client.fake = NULL;
+	vfake_client.fake = NULL;
 }
 
 /* Before the end of the test */
-void fake_free(struct kunit *test, struct fake *fake)
+void vfake_free(struct kunit *test, struct fake *fake)
 {
-	kunit_release_action(test, fake_delete, fake);
+	kunit_release_action(test, vfake_delete, fake);
 	kunit_kfree(test, fake);
 }
 
-static void fake_config_init(struct virtio_dibs_config *config)
+static void vfake_config_init(struct virtio_dibs_config *config)
 {
 	uuid_t gid = UUID_INIT(0x5dba1b05, 0x7e57, 0x4c0d, 0xa5, 0x1e, 0xd1,
 			       0xb5, 0xd1, 0xb5, 0x00, 0x01);
@@ -725,7 +726,7 @@ static void fake_config_init(struct virtio_dibs_config *config)
 }
 
 /* A good device, not yet plugged in */
-struct fake *fake_new(struct kunit *test)
+struct fake *vfake_new(struct kunit *test)
 {
 	struct fake *fake;
 	unsigned int i;
@@ -734,12 +735,12 @@ struct fake *fake_new(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, fake);
 	raw_spin_lock_init(&fake->lock);
 	init_completion(&fake->released);
-	init_irq_work(&fake->config_irq, fake_config_irq);
+	init_irq_work(&fake->config_irq, vfake_config_irq);
 	for (i = 0; i < FAKE_VQS; i++) {
 		fake->vqs[i].fake = fake;
-		init_irq_work(&fake->vqs[i].irq, fake_vq_irq);
+		init_irq_work(&fake->vqs[i].irq, vfake_vq_irq);
 	}
-	fake_config_init(&fake->config);
+	vfake_config_init(&fake->config);
 	fake->features = BIT_ULL(VIRTIO_F_VERSION_1) |
 			 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |
 			 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
@@ -761,123 +762,124 @@ struct fake *fake_new(struct kunit *test)
 	/* for tests that do not wait for the end of it, on a slow machine too */
 	vdibs_move_timeout = 5000;
 	vdibs_ctrl_timeout = 20000;
-	fake_client.fake = fake;
-	fake_client.added = 0;
-	fake_client.deleted = 0;
-	fake_client.nr_events = 0;
-	atomic_set(&fake_client.runs, 0);
+	vfake_client.fake = fake;
+	vfake_client.added = 0;
+	vfake_client.deleted = 0;
+	vfake_client.nr_events = 0;
+	atomic_set(&vfake_client.runs, 0);
 	for (i = 0; i < FAKE_DMBS; i++)
-		atomic_set(&fake_client.mask[i], 0);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, fake_delete,
+		atomic_set(&vfake_client.mask[i], 0);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, vfake_delete,
 							   fake));
 	return fake;
 }
 
 /* A good device that the driver has taken */
-struct fake *fake_start(struct kunit *test)
+struct fake *vfake_start(struct kunit *test)
 {
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-	KUNIT_ASSERT_EQ(test, 1, fake_client.added);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	KUNIT_ASSERT_EQ(test, 1, vfake_client.added);
 	return fake;
 }
 
 /* The dibs device, with a reference: it can leave, but does not go away */
-struct dibs_dev *fake_get_dibs(void)
+struct dibs_dev *vfake_get_dibs(void)
 {
 	struct dibs_dev *dibs;
 
-	spin_lock(&fake_client.lock);
-	dibs = fake_client.dibs;
+	spin_lock(&vfake_client.lock);
+	dibs = vfake_client.dibs;
 	if (dibs)
 		get_device(&dibs->dev);
-	spin_unlock(&fake_client.lock);
+	spin_unlock(&vfake_client.lock);
 	return dibs;
 }
 
-static void fake_put_dibs(void *data)
+static void vfake_put_dibs(void *data)
 {
 	put_device(data);
 }
 
 /* The same until the end of the test */
-struct dibs_dev *fake_dibs(struct kunit *test, struct fake *fake)
+struct dibs_dev *vfake_dibs(struct kunit *test, struct fake *fake)
 {
-	struct dibs_dev *dibs = fake_get_dibs();
+	struct dibs_dev *dibs = vfake_get_dibs();
 
 	KUNIT_ASSERT_NOT_NULL(test, dibs);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, fake_put_dibs,
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, vfake_put_dibs,
 							   &dibs->dev));
 	return dibs;
 }
 
 /* -------------------------------- client --------------------------------- */
 
-static int fake_add_dev(struct dibs_dev *dibs)
+static int vfake_add_dev(struct dibs_dev *dibs)
 {
-	if (!fake_client.fake || dibs->dev.parent != &fake_client.fake->vdev.dev)
+	if (!vfake_client.fake ||
+	    dibs->dev.parent != &vfake_client.fake->vdev.dev)
 		return -ENODEV;
-	spin_lock(&fake_client.lock);
-	fake_client.dibs = dibs;
-	spin_unlock(&fake_client.lock);
-	fake_client.added++;
+	spin_lock(&vfake_client.lock);
+	vfake_client.dibs = dibs;
+	spin_unlock(&vfake_client.lock);
+	vfake_client.added++;
 	return 0;
 }
 
-static void fake_del_dev(struct dibs_dev *dibs)
+static void vfake_del_dev(struct dibs_dev *dibs)
 {
-	spin_lock(&fake_client.lock);
-	fake_client.dibs = NULL;
-	spin_unlock(&fake_client.lock);
-	fake_client.deleted++;
+	spin_lock(&vfake_client.lock);
+	vfake_client.dibs = NULL;
+	spin_unlock(&vfake_client.lock);
+	vfake_client.deleted++;
 }
 
-static void fake_handle_irq(struct dibs_dev *dibs, unsigned int idx, u16 mask)
+static void vfake_handle_irq(struct dibs_dev *dibs, unsigned int idx, u16 mask)
 {
 	if (idx < FAKE_DMBS)
-		atomic_or(mask, &fake_client.mask[idx]);
-	atomic_inc(&fake_client.runs);
+		atomic_or(mask, &vfake_client.mask[idx]);
+	atomic_inc(&vfake_client.runs);
 }
 
-static void fake_handle_event(struct dibs_dev *dibs,
-			      const struct dibs_event *event)
+static void vfake_handle_event(struct dibs_dev *dibs,
+			       const struct dibs_event *event)
 {
-	spin_lock(&fake_client.lock);
-	fake_client.events[fake_client.nr_events % FAKE_EVENTS] = *event;
-	/* pairs with the acquire in fake_event_at() */
-	smp_store_release(&fake_client.nr_events, fake_client.nr_events + 1);
-	spin_unlock(&fake_client.lock);
+	spin_lock(&vfake_client.lock);
+	vfake_client.events[vfake_client.nr_events % FAKE_EVENTS] = *event;
+	/* pairs with the acquire in vfake_event_at() */
+	smp_store_release(&vfake_client.nr_events, vfake_client.nr_events + 1);
+	spin_unlock(&vfake_client.lock);
 }
 
 /* Event number @i, or one of no type if it does not come */
-void fake_event_at(unsigned int i, struct dibs_event *event)
+void vfake_event_at(unsigned int i, struct dibs_event *event)
 {
 	*event = (struct dibs_event) { .type = U32_MAX };
-	/* pairs with the release in fake_handle_event() */
-	if (fake_wait(smp_load_acquire(&fake_client.nr_events) > i))
-		*event = fake_client.events[i % FAKE_EVENTS];
+	/* pairs with the release in vfake_handle_event() */
+	if (vfake_wait(smp_load_acquire(&vfake_client.nr_events) > i))
+		*event = vfake_client.events[i % FAKE_EVENTS];
 }
 
-static const struct dibs_client_ops fake_client_ops = {
-	.add_dev	= fake_add_dev,
-	.del_dev	= fake_del_dev,
-	.handle_irq	= fake_handle_irq,
-	.handle_event	= fake_handle_event,
+static const struct dibs_client_ops vfake_client_ops = {
+	.add_dev	= vfake_add_dev,
+	.del_dev	= vfake_del_dev,
+	.handle_irq	= vfake_handle_irq,
+	.handle_event	= vfake_handle_event,
 };
 
-int fake_suite_init(struct kunit_suite *suite)
+int vfake_suite_init(struct kunit_suite *suite)
 {
-	fake_client = (struct fake_client) {
+	vfake_client = (struct fake_client) {
 		.client.name	= "virtio-dibs-kunit",
-		.client.ops	= &fake_client_ops,
+		.client.ops	= &vfake_client_ops,
 		.client.flags	= DIBS_CLIENT_THREADED_EVENT,
 	};
-	spin_lock_init(&fake_client.lock);
-	return dibs_register_client(&fake_client.client);
+	spin_lock_init(&vfake_client.lock);
+	return dibs_register_client(&vfake_client.client);
 }
 
-void fake_suite_exit(struct kunit_suite *suite)
+void vfake_suite_exit(struct kunit_suite *suite)
 {
-	dibs_unregister_client(&fake_client.client);
+	dibs_unregister_client(&vfake_client.client);
 }

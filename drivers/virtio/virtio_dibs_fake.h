@@ -202,30 +202,30 @@ struct fake_client {
 	unsigned int nr_events;
 };
 
-extern struct fake_client fake_client;
+extern struct fake_client vfake_client;
 
-int fake_suite_init(struct kunit_suite *suite);
-void fake_suite_exit(struct kunit_suite *suite);
+int vfake_suite_init(struct kunit_suite *suite);
+void vfake_suite_exit(struct kunit_suite *suite);
 
-struct fake *fake_new(struct kunit *test);
-void fake_free(struct kunit *test, struct fake *fake);
-bool fake_plug(struct fake *fake);
-void fake_unplug(struct fake *fake);
-struct fake *fake_start(struct kunit *test);
-struct dibs_dev *fake_get_dibs(void);
-struct dibs_dev *fake_dibs(struct kunit *test, struct fake *fake);
+struct fake *vfake_new(struct kunit *test);
+void vfake_free(struct kunit *test, struct fake *fake);
+bool vfake_plug(struct fake *fake);
+void vfake_unplug(struct fake *fake);
+struct fake *vfake_start(struct kunit *test);
+struct dibs_dev *vfake_get_dibs(void);
+struct dibs_dev *vfake_dibs(struct kunit *test, struct fake *fake);
 
-void fake_set_needs_reset(struct fake *fake);
-void fake_interrupt(struct fake *fake);
-bool fake_event(struct fake *fake, const struct virtio_dibs_event *event,
-		u32 len);
-bool fake_signal(struct fake *fake, const struct virtio_dibs_signal *signal,
+void vfake_set_needs_reset(struct fake *fake);
+void vfake_interrupt(struct fake *fake);
+bool vfake_event(struct fake *fake, const struct virtio_dibs_event *event,
 		 u32 len);
-void fake_answer(struct fake *fake);
-struct fake_dmb *fake_find_dmb(struct fake *fake, u64 token);
-void fake_event_at(unsigned int i, struct dibs_event *event);
+bool vfake_signal(struct fake *fake, const struct virtio_dibs_signal *signal,
+		  u32 len);
+void vfake_answer(struct fake *fake);
+struct fake_dmb *vfake_find_dmb(struct fake *fake, u64 token);
+void vfake_event_at(unsigned int i, struct dibs_event *event);
 
-static inline uuid_t fake_gid(struct fake *fake)
+static inline uuid_t vfake_gid(struct fake *fake)
 {
 	uuid_t gid;
 
@@ -234,7 +234,7 @@ static inline uuid_t fake_gid(struct fake *fake)
 }
 
 /* Return: did it become true within 10 seconds? */
-#define fake_wait(cond) ({						\
+#define vfake_wait(cond) ({						\
 	unsigned long end_ = jiffies + 10 * HZ;				\
 	bool ok_;							\
 									\
@@ -243,6 +243,6 @@ static inline uuid_t fake_gid(struct fake *fake)
 	ok_;								\
 })
 
-#define FAKE_EXPECT(test, cond)	KUNIT_EXPECT_TRUE(test, fake_wait(cond))
+#define FAKE_EXPECT(test, cond)	KUNIT_EXPECT_TRUE(test, vfake_wait(cond))
 
 #endif /* _DRIVERS_VIRTIO_DIBS_FAKE_H */

@@ -25,18 +25,18 @@ static unsigned int batches = 1;
 module_param(batches, uint, 0444);
 MODULE_PARM_DESC(batches, "how often devices do 2000 things at random (with KASAN: 400)");
 
-static struct dibs_client *me = &fake_client.client;
+static struct dibs_client *me = &vfake_client.client;
 
 static int get_dmb(struct fake *fake, struct dibs_dev *dibs,
 		   struct dibs_dmb *dmb, u32 len)
 {
-	*dmb = (struct dibs_dmb) { .dmb_len = len, .rgid = fake_gid(fake) };
+	*dmb = (struct dibs_dmb) { .dmb_len = len, .rgid = vfake_gid(fake) };
 	return dibs_register_dmb(dibs, dmb, me);
 }
 
 static int query(struct fake *fake, struct dibs_dev *dibs)
 {
-	uuid_t gid = fake_gid(fake);
+	uuid_t gid = vfake_gid(fake);
 
 	return dibs_query_remote_gid(dibs, &gid, 0, 0);
 }
@@ -52,21 +52,21 @@ static void expect_works(struct kunit *test, struct fake *fake,
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 
-	if (!fake_wait(fake_client.added >= added && fake_client.dibs)) {
+	if (!vfake_wait(vfake_client.added >= added && vfake_client.dibs)) {
 		KUNIT_FAIL(test, "device did not come back");
 		return;
 	}
-	KUNIT_EXPECT_EQ(test, added, fake_client.added);
-	dibs = fake_dibs(test, fake);
+	KUNIT_EXPECT_EQ(test, added, vfake_client.added);
+	dibs = vfake_dibs(test, fake);
 	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &dmb, SZ_4K));
-	atomic_set(&fake_client.mask[dmb.idx], 0);
+	atomic_set(&vfake_client.mask[dmb.idx], 0);
 	KUNIT_EXPECT_EQ(test, 0, dibs_move_data(dibs, dmb.dmb_tok, 9, true, 1,
 						"works", 5));
 	KUNIT_EXPECT_MEMEQ(test, dmb.cpu_addr + 1, "works", 5);
-	FAKE_EXPECT(test, atomic_read(&fake_client.mask[dmb.idx]) == BIT(9));
-	events = fake_client.nr_events;
-	FAKE_EXPECT(test, fake_event(fake, &ev, sizeof(ev)));
-	FAKE_EXPECT(test, fake_client.nr_events > events);
+	FAKE_EXPECT(test, atomic_read(&vfake_client.mask[dmb.idx]) == BIT(9));
+	events = vfake_client.nr_events;
+	FAKE_EXPECT(test, vfake_event(fake, &ev, sizeof(ev)));
+	FAKE_EXPECT(test, vfake_client.nr_events > events);
 	KUNIT_EXPECT_EQ(test, 0, dibs_unregister_dmb(dibs, &dmb, me));
 }
 
@@ -75,21 +75,21 @@ static void expect_works(struct kunit *test, struct fake *fake,
 /* virtio-dibs.rst D-1 */
 static void test_no_feature(struct kunit *test)
 {
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	u64 features = fake->features;
 
 	fake->features = features & ~BIT_ULL(VIRTIO_F_ACCESS_PLATFORM);
-	KUNIT_EXPECT_FALSE(test, fake_plug(fake));
-	fake_unplug(fake);
+	KUNIT_EXPECT_FALSE(test, vfake_plug(fake));
+	vfake_unplug(fake);
 	fake->features = features & ~BIT_ULL(VIRTIO_F_VERSION_1);
-	KUNIT_EXPECT_FALSE(test, fake_plug(fake));
-	fake_unplug(fake);
+	KUNIT_EXPECT_FALSE(test, vfake_plug(fake));
+	vfake_unplug(fake);
 	fake->features = features;
 	fake->refuse = true;
-	KUNIT_EXPECT_FALSE(test, fake_plug(fake));
-	fake_unplug(fake);
+	KUNIT_EXPECT_FALSE(test, vfake_plug(fake));
+	vfake_unplug(fake);
 	fake->refuse = false;
-	KUNIT_EXPECT_TRUE(test, fake_plug(fake));
+	KUNIT_EXPECT_TRUE(test, vfake_plug(fake));
 	expect_works(test, fake, 1);
 }
 
@@ -129,24 +129,24 @@ KUNIT_ARRAY_PARAM_DESC(odd_config, odd_configs, name);
 static void test_bad_config(struct kunit *test)
 {
 	const struct config_case *c = test->param_value;
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 
 	memset((void *)&fake->config + c->offset, c->value, c->len);
-	KUNIT_EXPECT_FALSE(test, fake_plug(fake));
-	KUNIT_EXPECT_EQ(test, 0, fake_client.added);
+	KUNIT_EXPECT_FALSE(test, vfake_plug(fake));
+	KUNIT_EXPECT_EQ(test, 0, vfake_client.added);
 	KUNIT_EXPECT_EQ(test, 0, fake->nvqs);
 }
 
 static void test_odd_config(struct kunit *test)
 {
 	const struct config_case *c = test->param_value;
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 
 	memset((void *)&fake->config + c->offset, c->value, c->len);
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-	dibs = fake_dibs(test, fake);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	dibs = vfake_dibs(test, fake);
 	KUNIT_EXPECT_LE(test, dibs_max_dmbs(dibs), DIBS_MAX_DMBS);
 	KUNIT_EXPECT_EQ(test, -EINVAL, get_dmb(fake, dibs, &dmb, U32_MAX));
 	KUNIT_EXPECT_LE(test, fake->nvqs,
@@ -157,14 +157,14 @@ static void test_odd_config(struct kunit *test)
 /* D-4: less than a page cannot be registered, and that is all */
 static void test_tiny_dmbs(struct kunit *test)
 {
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 
 	fake->config.max_dmb_len = cpu_to_le32(4095);
 	fake->config.max_dmbs = cpu_to_le32(1);
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-	dibs = fake_dibs(test, fake);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	dibs = vfake_dibs(test, fake);
 	KUNIT_EXPECT_EQ(test, -EINVAL, get_dmb(fake, dibs, &dmb, 1));
 	KUNIT_EXPECT_EQ(test, 0, query(fake, dibs));
 }
@@ -172,22 +172,22 @@ static void test_tiny_dmbs(struct kunit *test)
 /* D-3, D-10: it never comes to rest */
 static void test_restless_config(struct kunit *test)
 {
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 
 	fake->restless = UINT_MAX;
-	KUNIT_EXPECT_FALSE(test, fake_plug(fake));
-	KUNIT_EXPECT_EQ(test, 0, fake_client.added);
+	KUNIT_EXPECT_FALSE(test, vfake_plug(fake));
+	KUNIT_EXPECT_EQ(test, 0, vfake_client.added);
 }
 
 static void test_small_rings(struct kunit *test)
 {
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 
 	fake->ring_size = 8;
-	KUNIT_EXPECT_FALSE(test, fake_plug(fake));
-	fake_unplug(fake);
+	KUNIT_EXPECT_FALSE(test, vfake_plug(fake));
+	vfake_unplug(fake);
 	fake->ring_size = 16;
-	KUNIT_EXPECT_TRUE(test, fake_plug(fake));
+	KUNIT_EXPECT_TRUE(test, vfake_plug(fake));
 	expect_works(test, fake, 1);
 }
 
@@ -207,21 +207,21 @@ KUNIT_ARRAY_PARAM(move_len, move_lens, len_desc);
 /* D-12, D-8, and D-9: what may be known to the device waits for the reset */
 static void test_ctrl_len(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	fake->ctrl_len = *(const u32 *)test->param_value;
 	KUNIT_EXPECT_EQ(test, -EIO, get_dmb(fake, dibs, &dmb, SZ_4K));
 	fake->ctrl_len = sizeof(struct virtio_dibs_ctrl_resp);
 	expect_works(test, fake, 2);
-	KUNIT_EXPECT_EQ(test, 1, fake_client.deleted);
+	KUNIT_EXPECT_EQ(test, 1, vfake_client.deleted);
 }
 
 static void test_move_len(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &dmb, SZ_4K));
@@ -264,13 +264,13 @@ static void test_used_id(struct kunit *test)
 {
 	const struct id_case *c = test->param_value;
 	struct virtio_dibs_event ev = {};
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 
 	fake->config.num_move_queues = cpu_to_le16(1);
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-	dibs = fake_dibs(test, fake);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	dibs = vfake_dibs(test, fake);
 	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &dmb, SZ_4K));
 	fake->bad_queue = c->queue;
 	fake->bad_id = c->id;
@@ -278,7 +278,7 @@ static void test_used_id(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, c->rc, query(fake, dibs));
 		KUNIT_EXPECT_NE(test, 0, query(fake, dibs));
 	} else if (c->queue == VIRTIO_DIBS_VQ_EVENT) {
-		KUNIT_EXPECT_TRUE(test, fake_event(fake, &ev, sizeof(ev)));
+		KUNIT_EXPECT_TRUE(test, vfake_event(fake, &ev, sizeof(ev)));
 	} else {
 		KUNIT_EXPECT_EQ(test, c->rc,
 				dibs_move_data(dibs, dmb.dmb_tok, 0, true, 0,
@@ -293,8 +293,8 @@ static void test_used_id(struct kunit *test)
 /* D-15 */
 static void test_zero_token(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	fake->zero_token = true;
@@ -336,20 +336,20 @@ static void test_needs_reset(struct kunit *test)
 	const struct step_case *c = test->param_value;
 	struct virtio_dibs_signal s = {};
 	struct virtio_dibs_event ev = {};
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 
 	fake->needs_reset_at = c->step;
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
 	if (c->step > FAKE_DRIVER_OK) {
-		dibs = fake_dibs(test, fake);
+		dibs = vfake_dibs(test, fake);
 		if (!get_dmb(fake, dibs, &dmb, SZ_4K))
 			dibs_move_data(dibs, dmb.dmb_tok, 0, true, 0, "x", 1);
-		fake_signal(fake, &s, sizeof(s));
-		fake_event(fake, &ev, sizeof(ev));
+		vfake_signal(fake, &s, sizeof(s));
+		vfake_event(fake, &ev, sizeof(ev));
 	}
-	if (!fake_wait(fake_client.deleted == 1))
+	if (!vfake_wait(vfake_client.deleted == 1))
 		KUNIT_FAIL(test, "not reset");
 	expect_works(test, fake, 2);
 }
@@ -358,42 +358,42 @@ static void test_needs_reset(struct kunit *test)
 static void test_irq(struct kunit *test)
 {
 	const struct step_case *c = test->param_value;
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 
 	fake->irq_at = c->step;
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
 	expect_works(test, fake, 1);
-	fake_unplug(fake);
+	vfake_unplug(fake);
 }
 
 /* D-7: as if there had been something to answer */
 static void test_irq_garbage(struct kunit *test)
 {
 	const struct step_case *c = test->param_value;
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	unsigned int added;
 
 	fake->irq_at = c->step;
 	fake->garbage = true;
-	KUNIT_EXPECT_EQ(test, c->step >= FAKE_RESET, fake_plug(fake));
-	fake_unplug(fake);
+	KUNIT_EXPECT_EQ(test, c->step >= FAKE_RESET, vfake_plug(fake));
+	vfake_unplug(fake);
 	fake->irq_at = FAKE_NEVER;
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-	added = fake_client.added;
-	fake_interrupt(fake);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	added = vfake_client.added;
+	vfake_interrupt(fake);
 	expect_works(test, fake, added + 1);
 }
 
 /* D-5: a notification that nothing has changed, very often */
 static void test_config_changed(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	unsigned int i;
 
 	for (i = 0; i < 10000; i++)
 		virtio_config_changed(&fake->vdev);
 	expect_works(test, fake, 1);
-	KUNIT_EXPECT_EQ(test, 0, fake_client.deleted);
+	KUNIT_EXPECT_EQ(test, 0, vfake_client.deleted);
 }
 
 /* -------------------------------- silence -------------------------------- */
@@ -404,8 +404,8 @@ static void test_config_changed(struct kunit *test)
  */
 static void test_ctrl_silent(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	unsigned long begin = jiffies;
 	struct dibs_dmb dmb, two;
 	struct page *page;
@@ -427,8 +427,8 @@ static void test_ctrl_silent(struct kunit *test)
 /* The removal is not held up by it either */
 static void test_remove_silent(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	unsigned long begin = jiffies;
 	struct dibs_dmb dmb;
 	unsigned int i;
@@ -438,16 +438,16 @@ static void test_remove_silent(struct kunit *test)
 	vdibs_ctrl_timeout = 200;
 	fake->ctrl_silent = true;
 	fake->late = true;
-	fake_unplug(fake);
+	vfake_unplug(fake);
 	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + 5 * HZ));
-	KUNIT_EXPECT_EQ(test, 1, fake_client.deleted);
+	KUNIT_EXPECT_EQ(test, 1, vfake_client.deleted);
 }
 
 /* D-9, D-10: a move, called where nothing can sleep */
 static void test_move_silent(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 	u64 begin, end;
 	int rc;
@@ -494,9 +494,9 @@ static int silent_mover(void *data)
 /* D-9: those who wait for the queue do not use what the device still has */
 static void test_move_silent_many(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	DECLARE_COMPLETION_ONSTACK(go);
-	struct silent_move m = { .dibs = fake_dibs(test, fake), .go = &go };
+	struct silent_move m = { .dibs = vfake_dibs(test, fake), .go = &go };
 	struct task_struct *tasks[4];
 	struct dibs_dmb dmb;
 	unsigned int i;
@@ -510,7 +510,7 @@ static void test_move_silent_many(struct kunit *test)
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tasks[i]);
 	}
 	complete_all(&go);
-	FAKE_EXPECT(test, fake_client.deleted == 1);
+	FAKE_EXPECT(test, vfake_client.deleted == 1);
 	fake->move_silent = false;
 	for (i = 0; i < ARRAY_SIZE(tasks); i++)
 		KUNIT_EXPECT_NE(test, 0, kthread_stop(tasks[i]));
@@ -530,8 +530,8 @@ static void count_silent_refs(struct fake *fake)
 /* D-9: what a move refers to is kept until the device has been reset */
 static void test_move_silent_direct(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &dmb, SZ_64K));
@@ -556,8 +556,8 @@ static void test_move_silent_direct(struct kunit *test)
 /* In a panic nothing is queued; the watch sees it when there is time again */
 static void test_atomic_silent(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &dmb, SZ_4K));
@@ -577,11 +577,11 @@ static void test_atomic_silent(struct kunit *test)
 /* All reads are ones: it is not waited for, and used again if it comes back */
 static void test_gone(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	unsigned int resets = fake->resets;
 
 	fake->gone = true;
-	FAKE_EXPECT(test, fake_client.deleted == 1);
+	FAKE_EXPECT(test, vfake_client.deleted == 1);
 	msleep(1500);
 	KUNIT_EXPECT_EQ(test, resets, fake->resets);
 	fake->gone = false;
@@ -593,14 +593,14 @@ static void test_gone(struct kunit *test)
 /* D-8: resets get rare */
 static void test_backoff(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	unsigned long end = jiffies + 5 * HZ;
 	unsigned int resets = fake->resets;
 
 	while (time_before(jiffies, end)) {
 		if (!(fake->status & VIRTIO_CONFIG_S_NEEDS_RESET) &&
 		    fake->status & VIRTIO_CONFIG_S_DRIVER_OK)
-			fake_set_needs_reset(fake);
+			vfake_set_needs_reset(fake);
 		msleep(20);
 	}
 	KUNIT_EXPECT_GE(test, fake->resets - resets, 2);
@@ -610,13 +610,13 @@ static void test_backoff(struct kunit *test)
 /* A restart that fails is repeated */
 static void test_restart_fails(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 
 	fake->refuse = true;
-	fake_set_needs_reset(fake);
-	FAKE_EXPECT(test, fake_client.deleted == 1);
+	vfake_set_needs_reset(fake);
+	FAKE_EXPECT(test, vfake_client.deleted == 1);
 	FAKE_EXPECT(test, fake->resets >= 3);
-	KUNIT_EXPECT_EQ(test, 1, fake_client.added);
+	KUNIT_EXPECT_EQ(test, 1, vfake_client.added);
 	fake->refuse = false;
 	expect_works(test, fake, 2);
 }
@@ -633,9 +633,9 @@ static int flood(void *data)
 	unsigned int n = 0;
 
 	while (n < 2 * FLOOD && !kthread_should_stop()) {
-		if (fake_event(fake, &ev, sizeof(ev)))
+		if (vfake_event(fake, &ev, sizeof(ev)))
 			n++;
-		if (fake_signal(fake, &s, sizeof(s)))
+		if (vfake_signal(fake, &s, sizeof(s)))
 			n++;
 		cond_resched();
 	}
@@ -647,8 +647,8 @@ static int flood(void *data)
 /* D-22: as many events and signals as it can, and all else goes on */
 static void test_flood(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	unsigned int moves = 0, events;
 	struct task_struct *task;
 	struct dibs_event last;
@@ -671,7 +671,7 @@ static void test_flood(struct kunit *test)
 	KUNIT_EXPECT_GE(test, events, FLOOD / 100);
 	kunit_info(test, "%u events and as many signals, %u moves in %llu ms",
 		   events, moves, (end - begin) / NSEC_PER_MSEC);
-	fake_event_at(0, &last);
+	vfake_event_at(0, &last);
 	KUNIT_EXPECT_EQ(test, DIBS_SW_EVENT, last.type);
 	expect_works(test, fake, 1);
 }
@@ -705,8 +705,8 @@ static void random_report(struct rnd_state *rnd, struct fake *fake)
 
 	random_bytes(rnd, &ev, sizeof(ev));
 	random_bytes(rnd, &s, sizeof(s));
-	fake_event(fake, &ev, random_len(rnd, sizeof(ev)));
-	fake_signal(fake, &s, random_len(rnd, sizeof(s)));
+	vfake_event(fake, &ev, random_len(rnd, sizeof(ev)));
+	vfake_signal(fake, &s, random_len(rnd, sizeof(s)));
 }
 
 static void random_fault(struct rnd_state *rnd, struct fake *fake)
@@ -729,7 +729,7 @@ static void random_fault(struct rnd_state *rnd, struct fake *fake)
 		fake->bad_id = prandom_u32_state(rnd) % (FAKE_ID_TWICE + 1);
 		break;
 	case 5:
-		fake_set_needs_reset(fake);
+		vfake_set_needs_reset(fake);
 		break;
 	case 6:
 		fake->ctrl_silent = !(prandom_u32_state(rnd) % 4);
@@ -747,7 +747,7 @@ static void random_use(struct rnd_state *rnd, struct fake *fake,
 		       struct dibs_dev *dibs, struct dibs_dmb *dmb)
 {
 	static u8 data[SZ_128K];
-	uuid_t gid = fake_gid(fake);
+	uuid_t gid = vfake_gid(fake);
 
 	switch (prandom_u32_state(rnd) % 6) {
 	case 0:
@@ -787,10 +787,10 @@ static unsigned int random_life(struct rnd_state *rnd, struct fake *fake)
 	struct dibs_dev *dibs;
 	unsigned int i;
 
-	if (!fake_plug(fake))
+	if (!vfake_plug(fake))
 		return 0;
 	for (i = 0; i < 50; i++) {
-		dibs = fake_get_dibs();
+		dibs = vfake_get_dibs();
 		if (!dibs)
 			break;
 		random_use(rnd, fake, dibs, &dmb);
@@ -823,17 +823,17 @@ static void test_random(struct kunit *test)
 	kunit_info(test, "seed %llu", seed);
 	prandom_seed_state(&rnd, seed);
 	for (devices = 0; n < rounds && devices < rounds; devices++) {
-		fake = fake_new(test);
+		fake = vfake_new(test);
 		vdibs_ctrl_timeout = 5;
 		vdibs_move_timeout = 5;
 		random_device(&rnd, fake);
 		n += random_life(&rnd, fake);
-		fake_free(test, fake);
+		vfake_free(test, fake);
 	}
 	kunit_info(test, "%u rounds, %u devices, in %llu ms", n, devices,
 		   (ktime_get_ns() - begin) / NSEC_PER_MSEC);
 	KUNIT_EXPECT_GE(test, n, rounds);
-	fake = fake_start(test);
+	fake = vfake_start(test);
 	expect_works(test, fake, 1);
 }
 
@@ -869,8 +869,8 @@ static struct kunit_case bad_cases[] = {
 
 static struct kunit_suite bad_suite = {
 	.name = "virtio_dibs_bad",
-	.suite_init = fake_suite_init,
-	.suite_exit = fake_suite_exit,
+	.suite_init = vfake_suite_init,
+	.suite_exit = vfake_suite_exit,
 	.test_cases = bad_cases,
 };
 

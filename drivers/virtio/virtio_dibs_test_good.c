@@ -24,13 +24,13 @@ MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
 
 #define OTHER_GID	UUID_INIT(0x0bad0bad, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
 
-static struct dibs_client *me = &fake_client.client;
+static struct dibs_client *me = &vfake_client.client;
 
 /* A DMB that the device can write to, as it is granted to itself */
 static void get_dmb(struct kunit *test, struct fake *fake,
 		    struct dibs_dev *dibs, struct dibs_dmb *dmb, u32 len)
 {
-	*dmb = (struct dibs_dmb) { .dmb_len = len, .rgid = fake_gid(fake) };
+	*dmb = (struct dibs_dmb) { .dmb_len = len, .rgid = vfake_gid(fake) };
 	KUNIT_ASSERT_EQ(test, 0, dibs_register_dmb(dibs, dmb, me));
 }
 
@@ -44,7 +44,7 @@ static void fill(void *buf, size_t len, u8 seed)
 
 static u16 signals(const struct dibs_dmb *dmb)
 {
-	return atomic_read(&fake_client.mask[dmb->idx]);
+	return atomic_read(&vfake_client.mask[dmb->idx]);
 }
 
 /* ------------------------------- identity -------------------------------- */
@@ -52,7 +52,7 @@ static u16 signals(const struct dibs_dmb *dmb)
 /* virtio-dibs.rst D-1, D-2 */
 static void test_features(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	struct virtio_device *vdev = &fake->vdev;
 
 	KUNIT_EXPECT_EQ(test, vdev->features, BIT_ULL(VIRTIO_F_VERSION_1) |
@@ -62,9 +62,9 @@ static void test_features(struct kunit *test)
 
 static void test_identity(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
-	uuid_t gid = fake_gid(fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
+	uuid_t gid = vfake_gid(fake);
 
 	KUNIT_EXPECT_MEMEQ(test, dev_name(&dibs->dev), "vdibs", 5);
 	KUNIT_EXPECT_TRUE(test, isdigit(dev_name(&dibs->dev)[5]));
@@ -78,8 +78,8 @@ static void test_identity(struct kunit *test)
 /* D-3: no field is read again; D-6: queues are there at DRIVER_OK */
 static void test_config_once(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	unsigned int reads = fake->config_reads;
 	struct dibs_dmb dmb;
 
@@ -97,14 +97,14 @@ static void test_config_once(struct kunit *test)
 /* D-3: the state that was read is one that the device had */
 static void test_config_changes(struct kunit *test)
 {
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	struct dibs_dev *dibs;
 	uuid_t gid;
 
 	fake->restless = 7;
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-	dibs = fake_dibs(test, fake);
-	gid = fake_gid(fake);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	dibs = vfake_dibs(test, fake);
+	gid = vfake_gid(fake);
 	KUNIT_EXPECT_TRUE(test, uuid_equal(&gid, &dibs->gid));
 	KUNIT_EXPECT_EQ(test, FAKE_DMBS + 7, dibs_max_dmbs(dibs));
 }
@@ -112,7 +112,7 @@ static void test_config_changes(struct kunit *test)
 /* Moves want no interrupt */
 static void test_no_move_callback(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	unsigned int i;
 
 	for (i = 0; i < VIRTIO_DIBS_VQ_MOVE; i++)
@@ -125,8 +125,8 @@ static void test_no_move_callback(struct kunit *test)
 
 static void test_register(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	const struct virtio_dibs_register_dmb *req = (void *)fake->last_ctrl;
 	struct dibs_dmb dmb = { .dmb_len = 5001, .rgid = OTHER_GID };
 	uuid_t rgid;
@@ -148,14 +148,14 @@ static void test_register(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, PageHead(virt_to_page(dmb.cpu_addr)));
 
 	KUNIT_EXPECT_EQ(test, 0, dibs_unregister_dmb(dibs, &dmb, me));
-	KUNIT_EXPECT_NULL(test, fake_find_dmb(fake, dmb.dmb_tok));
+	KUNIT_EXPECT_NULL(test, vfake_find_dmb(fake, dmb.dmb_tok));
 }
 
 /* D-13: an index is never registered twice at a time */
 static void test_index(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb a, b, c = { .dmb_len = 1, .rgid = OTHER_GID };
 
 	get_dmb(test, fake, dibs, &a, 1);
@@ -174,8 +174,8 @@ static void test_index(struct kunit *test)
 
 static void test_register_limits(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb = { .dmb_len = SZ_1M + 1, .rgid = OTHER_GID };
 	unsigned int i;
 
@@ -195,8 +195,8 @@ static void test_register_limits(struct kunit *test)
 /* D-9: pages of a DMB outlive it, and the device does not write to them */
 static void test_pages_outlive(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 	struct page *page;
 	u8 *last;
@@ -220,8 +220,8 @@ static void test_pages_outlive(struct kunit *test)
 
 static void test_move(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	get_dmb(test, fake, dibs, &dmb, SZ_4K);
@@ -243,8 +243,8 @@ static void test_move(struct kunit *test)
 /* D-17: what is copied is what was there at the time of the call */
 static void test_move_sources(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	u8 stack[200], *heap, *vmem;
 	struct dibs_dmb dmb;
 	u8 *cmp;
@@ -296,8 +296,8 @@ static void test_move_sizes(struct kunit *test)
 		VDIBS_CHUNK - 1, VDIBS_CHUNK, VDIBS_CHUNK + 1,
 		2 * VDIBS_CHUNK, SZ_1M - 1, SZ_1M,
 	};
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 	unsigned int i;
 	u8 *src;
@@ -338,8 +338,8 @@ static void count_refs(struct fake *fake)
 /* What is whole pages is not copied, but kept; what shares its pages is copied */
 static void test_move_direct(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 	int refs;
 	u8 *src;
@@ -388,8 +388,8 @@ static void test_move_direct(struct kunit *test)
 /* Data that is copied, data that is not, and more of both in one request */
 static void test_move_vec_mixed(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_move_seg segs[DIBS_MAX_SEGS];
 	struct dibs_dmb dmb;
 	unsigned int i;
@@ -425,8 +425,8 @@ static void test_move_vec_mixed(struct kunit *test)
 /* A cursor behind data that fills a request is in the next one, as a whole */
 static void test_move_vec_whole(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_move_seg segs[2];
 	struct dibs_dmb dmb;
 	u8 cursor[32];
@@ -466,8 +466,8 @@ static void test_move_vec(struct kunit *test)
 	struct dibs_move_seg segs[DIBS_MAX_SEGS] = {
 		{ "data", 1000, 4 }, { "", 0, 0 }, { "cursor", 0, 6 },
 	};
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 	unsigned int q, i;
 
@@ -494,8 +494,8 @@ static void test_move_vec(struct kunit *test)
 static void test_move_vec_full(struct kunit *test)
 {
 	struct dibs_move_seg segs[2] = { { NULL, 0, 0 }, { "", 0, 0 } };
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 	u32 size;
 
@@ -516,8 +516,8 @@ static void test_move_vec_full(struct kunit *test)
 /* More data than a request can have; a later segment overwrites an earlier */
 static void test_move_vec_large(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_move_seg segs[3];
 	struct dibs_dmb dmb;
 	u8 *src;
@@ -543,8 +543,8 @@ static void test_move_vec_fails(struct kunit *test)
 	struct dibs_move_seg segs[] = {
 		{ "one", 0, 3 }, { "two", SZ_4K - 2, 3 }, { "three", 8, 5 },
 	};
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	get_dmb(test, fake, dibs, &dmb, SZ_4K);
@@ -559,8 +559,8 @@ static void test_move_vec_fails(struct kunit *test)
 /* D-16: all moves to one DMB use one queue, those to many use several */
 static void test_move_queue(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	unsigned long used = 0;
 	struct dibs_dmb dmb;
 	unsigned int i, q;
@@ -591,7 +591,7 @@ static void move_in_move(struct fake *fake)
 {
 	fake->on_move = NULL;
 	raw_spin_unlock(&fake->lock);
-	atomic_rc = dibs_move_data_atomic(fake_client.dibs, fake->moved.token,
+	atomic_rc = dibs_move_data_atomic(vfake_client.dibs, fake->moved.token,
 					  0, false, 0, "x", 1);
 	raw_spin_lock(&fake->lock);
 }
@@ -599,8 +599,8 @@ static void move_in_move(struct fake *fake)
 /* The queue for emergencies is in use, by a CPU that may have been stopped */
 static void test_move_atomic_busy(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb;
 
 	get_dmb(test, fake, dibs, &dmb, SZ_4K);
@@ -636,8 +636,8 @@ static void softirq_move(struct tasklet_struct *t)
 /* With locks, in soft interrupts, with interrupts disabled */
 static void test_move_contexts(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct softirq_move m = { .dibs = fake_dibs(test, fake), .rc = -1 };
+	struct fake *fake = vfake_start(test);
+	struct softirq_move m = { .dibs = vfake_dibs(test, fake), .rc = -1 };
 	struct dibs_dmb dmb;
 	unsigned long flags;
 	spinlock_t lock;	/* as a caller may hold one */
@@ -667,13 +667,13 @@ static void test_move_contexts(struct kunit *test)
 /* One move queue: moves and emergencies share it */
 static void test_one_move_queue(struct kunit *test)
 {
-	struct fake *fake = fake_new(test);
+	struct fake *fake = vfake_new(test);
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 
 	fake->config.num_move_queues = cpu_to_le16(1);
-	KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-	dibs = fake_dibs(test, fake);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	dibs = vfake_dibs(test, fake);
 	get_dmb(test, fake, dibs, &dmb, SZ_4K);
 	KUNIT_EXPECT_EQ(test, VIRTIO_DIBS_VQ_MOVE + 1, fake->nvqs);
 	KUNIT_EXPECT_EQ(test, 0, dibs_move_data(dibs, dmb.dmb_tok, 0, false, 0,
@@ -721,8 +721,8 @@ KUNIT_ARRAY_PARAM_DESC(status, status_cases, name);
 static void test_status(struct kunit *test)
 {
 	const struct status_case *c = test->param_value;
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb, two = { .dmb_len = 1, .rgid = OTHER_GID };
 	uuid_t gid = OTHER_GID;
 
@@ -742,15 +742,15 @@ static void test_status(struct kunit *test)
 	get_dmb(test, fake, dibs, &two, 1);
 	KUNIT_EXPECT_EQ(test, 0, dibs_move_data(dibs, two.dmb_tok, 0, false, 0,
 						"x", 1));
-	KUNIT_EXPECT_EQ(test, 1, fake_client.added);
+	KUNIT_EXPECT_EQ(test, 1, vfake_client.added);
 }
 
 /* Refused by the device itself */
 static void test_access(struct kunit *test)
 {
 	struct dibs_dmb dmb = { .dmb_len = SZ_4K, .rgid = OTHER_GID };
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 
 	KUNIT_ASSERT_EQ(test, 0, dibs_register_dmb(dibs, &dmb, me));
 	KUNIT_EXPECT_EQ(test, -EPERM, dibs_move_data(dibs, dmb.dmb_tok, 0, true,
@@ -773,8 +773,8 @@ static void test_access(struct kunit *test)
  */
 static void test_kept(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct dibs_dmb dmb, two;
 	struct page *page;
 
@@ -788,7 +788,7 @@ static void test_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOENT, dibs_unregister_dmb(dibs, &dmb, me));
 	get_dmb(test, fake, dibs, &two, SZ_4K);
 	KUNIT_EXPECT_NE(test, two.idx, dmb.idx);
-	fake_unplug(fake);
+	vfake_unplug(fake);
 	KUNIT_EXPECT_EQ(test, 1, page_count(page));
 	put_page(page);
 }
@@ -798,8 +798,8 @@ static void test_kept(struct kunit *test)
 /* D-18: only idx and token together name a DMB */
 static void test_signal_checked(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct virtio_dibs_signal s = { .mask = cpu_to_le16(0x11) };
 	struct dibs_dmb dmb, gone;
 
@@ -808,27 +808,27 @@ static void test_signal_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dibs_unregister_dmb(dibs, &gone, me));
 	s.token = cpu_to_le64(dmb.dmb_tok + 1);
 	s.idx = cpu_to_le32(dmb.idx);
-	KUNIT_EXPECT_TRUE(test, fake_signal(fake, &s, sizeof(s)));
+	KUNIT_EXPECT_TRUE(test, vfake_signal(fake, &s, sizeof(s)));
 	s.token = cpu_to_le64(dmb.dmb_tok);
 	s.idx = cpu_to_le32(U32_MAX);
-	KUNIT_EXPECT_TRUE(test, fake_signal(fake, &s, sizeof(s)));
+	KUNIT_EXPECT_TRUE(test, vfake_signal(fake, &s, sizeof(s)));
 	s.token = cpu_to_le64(gone.dmb_tok);
 	s.idx = cpu_to_le32(gone.idx);
-	KUNIT_EXPECT_TRUE(test, fake_signal(fake, &s, sizeof(s)));
+	KUNIT_EXPECT_TRUE(test, vfake_signal(fake, &s, sizeof(s)));
 	s.token = cpu_to_le64(dmb.dmb_tok);
 	s.idx = cpu_to_le32(dmb.idx);
-	KUNIT_EXPECT_TRUE(test, fake_signal(fake, &s, sizeof(s) - 1));
+	KUNIT_EXPECT_TRUE(test, vfake_signal(fake, &s, sizeof(s) - 1));
 	s.mask = cpu_to_le16(0x8000);
-	KUNIT_EXPECT_TRUE(test, fake_signal(fake, &s, sizeof(s)));
+	KUNIT_EXPECT_TRUE(test, vfake_signal(fake, &s, sizeof(s)));
 	FAKE_EXPECT(test, signals(&dmb) == 0x8000);
-	KUNIT_EXPECT_EQ(test, 1, atomic_read(&fake_client.runs));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&vfake_client.runs));
 }
 
 /* D-19: buffers come back whatever was in them */
 static void test_signal_many(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct virtio_dibs_signal s = {};
 	struct dibs_dmb dmb;
 	unsigned int i;
@@ -838,7 +838,7 @@ static void test_signal_many(struct kunit *test)
 	s.idx = cpu_to_le32(dmb.idx);
 	for (i = 0; i < 20 * FAKE_RING; i++) {
 		s.mask = cpu_to_le16(i % 3 ? 0 : BIT(i % 16));
-		FAKE_EXPECT(test, fake_signal(fake, &s, i % 7 ? 16 : 3));
+		FAKE_EXPECT(test, vfake_signal(fake, &s, i % 7 ? 16 : 3));
 	}
 	FAKE_EXPECT(test, signals(&dmb) == 0xffff);
 }
@@ -899,16 +899,16 @@ static void test_event(struct kunit *test)
 	}, last = {
 		.type = cpu_to_le32(VIRTIO_DIBS_E_SW),
 	};
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	uuid_t gid = OTHER_GID;
 	struct dibs_event got;
 	unsigned int i;
 
 	export_uuid(ev.gid, &gid);
-	FAKE_EXPECT(test, fake_event(fake, &ev, c->len));
-	FAKE_EXPECT(test, fake_event(fake, &last, sizeof(last)));
+	FAKE_EXPECT(test, vfake_event(fake, &ev, c->len));
+	FAKE_EXPECT(test, vfake_event(fake, &last, sizeof(last)));
 	for (i = 0; i < c->n; i++) {
-		fake_event_at(i, &got);
+		vfake_event_at(i, &got);
 		KUNIT_EXPECT_EQ(test, c->to[i].type, got.type);
 		KUNIT_EXPECT_EQ(test, c->to[i].subtype, got.subtype);
 		KUNIT_EXPECT_EQ(test, c->to[i].buffer_tok, got.buffer_tok);
@@ -918,16 +918,16 @@ static void test_event(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, uuid_equal(&gid, &got.gid));
 		KUNIT_EXPECT_EQ(test, 77, got.time);
 	}
-	fake_event_at(i, &got);
+	vfake_event_at(i, &got);
 	KUNIT_EXPECT_EQ(test, DIBS_SW_EVENT, got.type);
 }
 
 static void test_sw_event(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	const struct virtio_dibs_signal_event *req = (void *)fake->last_ctrl;
-	uuid_t gid = fake_gid(fake), other = OTHER_GID;
+	uuid_t gid = vfake_gid(fake), other = OTHER_GID;
 	struct dibs_event got;
 
 	KUNIT_EXPECT_EQ(test, 0, dibs_query_remote_gid(dibs, &gid, 0, 0));
@@ -938,7 +938,7 @@ static void test_sw_event(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dibs_signal_event(dibs, &gid, 1, 0x80, 0xabcd));
 	KUNIT_EXPECT_EQ(test, VIRTIO_DIBS_C_SIGNAL_EVENT,
 			le16_to_cpu(req->hdr.cmd));
-	fake_event_at(0, &got);
+	vfake_event_at(0, &got);
 	KUNIT_EXPECT_EQ(test, DIBS_SW_EVENT, got.type);
 	KUNIT_EXPECT_EQ(test, 0x80, got.subtype);
 	KUNIT_EXPECT_EQ(test, 0xabcd, got.data);
@@ -970,8 +970,8 @@ static int mover(void *data)
 /* The device goes while it is being used on all CPUs */
 static void test_remove_under_traffic(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
-	struct dibs_dev *dibs = fake_dibs(test, fake);
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	struct task_struct *tasks[4];
 	struct dibs_dmb dmb;
 	unsigned int i;
@@ -983,24 +983,24 @@ static void test_remove_under_traffic(struct kunit *test)
 	}
 	FAKE_EXPECT(test, signals(&dmb) == BIT(3));
 	msleep(50);
-	fake_unplug(fake);
+	vfake_unplug(fake);
 	for (i = 0; i < ARRAY_SIZE(tasks); i++)
 		KUNIT_EXPECT_EQ(test, 0, kthread_stop(tasks[i]));
-	KUNIT_EXPECT_EQ(test, 1, fake_client.deleted);
+	KUNIT_EXPECT_EQ(test, 1, vfake_client.deleted);
 	KUNIT_EXPECT_EQ(test, 0, fake->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	KUNIT_EXPECT_EQ(test, 0, fake->nvqs);
 }
 
 static void test_plug_again(struct kunit *test)
 {
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	unsigned int i;
 
 	for (i = 1; i < 20; i++) {
-		fake_unplug(fake);
-		KUNIT_ASSERT_TRUE(test, fake_plug(fake));
-		KUNIT_EXPECT_EQ(test, i + 1, fake_client.added);
-		KUNIT_EXPECT_EQ(test, i, fake_client.deleted);
+		vfake_unplug(fake);
+		KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+		KUNIT_EXPECT_EQ(test, i + 1, vfake_client.added);
+		KUNIT_EXPECT_EQ(test, i, vfake_client.deleted);
 	}
 }
 
@@ -1008,21 +1008,21 @@ static void test_plug_again(struct kunit *test)
 static void test_freeze(struct kunit *test)
 {
 #ifdef CONFIG_PM_SLEEP
-	struct fake *fake = fake_start(test);
+	struct fake *fake = vfake_start(test);
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 	uuid_t gid;
 
-	dibs = fake_dibs(test, fake);
+	dibs = vfake_dibs(test, fake);
 	get_dmb(test, fake, dibs, &dmb, SZ_4K);
 	KUNIT_ASSERT_EQ(test, 0, virtio_device_freeze(&fake->vdev));
-	KUNIT_EXPECT_EQ(test, 1, fake_client.deleted);
+	KUNIT_EXPECT_EQ(test, 1, vfake_client.deleted);
 	KUNIT_EXPECT_EQ(test, 0, fake->nvqs);
 	fake->config.gid[0] ^= 1;
-	gid = fake_gid(fake);
+	gid = vfake_gid(fake);
 	KUNIT_ASSERT_EQ(test, 0, virtio_device_restore(&fake->vdev));
-	KUNIT_EXPECT_EQ(test, 2, fake_client.added);
-	dibs = fake_dibs(test, fake);
+	KUNIT_EXPECT_EQ(test, 2, vfake_client.added);
+	dibs = vfake_dibs(test, fake);
 	KUNIT_EXPECT_TRUE(test, uuid_equal(&gid, &dibs->gid));
 	get_dmb(test, fake, dibs, &dmb, SZ_4K);
 	KUNIT_EXPECT_EQ(test, 0, dibs_move_data(dibs, dmb.dmb_tok, 0, true, 0,
@@ -1072,8 +1072,8 @@ static struct kunit_case good_cases[] = {
 
 static struct kunit_suite good_suite = {
 	.name = "virtio_dibs",
-	.suite_init = fake_suite_init,
-	.suite_exit = fake_suite_exit,
+	.suite_init = vfake_suite_init,
+	.suite_exit = vfake_suite_exit,
 	.test_cases = good_cases,
 };
 

@@ -947,6 +947,8 @@ static void test_sw_event(struct kunit *test)
 
 /* --------------------------------- life ---------------------------------- */
 
+static atomic_t movers;
+
 static int mover(void *data)
 {
 	struct dibs_dev *dibs = data;
@@ -961,7 +963,9 @@ static int mover(void *data)
 					    0, buf, sizeof(buf));
 		if (rc)
 			usleep_range(100, 200);
-		else if (!(++n % 64))
+		else if (++n == 1)
+			atomic_inc(&movers);
+		else if (!(n % 64))
 			cond_resched();
 	}
 	return n && rc == -ENODEV ? 0 : rc ?: -EINVAL;
@@ -977,12 +981,13 @@ static void test_remove_under_traffic(struct kunit *test)
 	unsigned int i;
 
 	get_dmb(test, fake, dibs, &dmb, SZ_4K);
+	atomic_set(&movers, 0);
 	for (i = 0; i < ARRAY_SIZE(tasks); i++) {
 		tasks[i] = kthread_run(mover, dibs, "vdibs-mover%u", i);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tasks[i]);
 	}
 	FAKE_EXPECT(test, signals(&dmb) == BIT(3));
-	msleep(50);
+	FAKE_EXPECT(test, atomic_read(&movers) >= ARRAY_SIZE(tasks));
 	vfake_unplug(fake);
 	for (i = 0; i < ARRAY_SIZE(tasks); i++)
 		KUNIT_EXPECT_EQ(test, 0, kthread_stop(tasks[i]));

@@ -389,7 +389,8 @@ void dibs_dev_del(struct dibs_dev *dibs)
 	might_sleep();
 	dibs_registry_lock();
 	WRITE_ONCE(dibs->leaving, true);
-	synchronize_rcu(); /* moves */
+	/* for moves: the end of a percpu_ref promises no grace period */
+	synchronize_rcu();
 	list_del_init(&dibs->list);
 	for (id = 0; id < DIBS_MAX_CLIENTS; id++) {
 		sub = dibs_sub_of(dibs, id);

@@ -43,6 +43,10 @@ static void unregister_client_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dibs_unregister_client(&FAKE_CLIENT->client));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&FAKE_CLIENT->dels));
 	KUNIT_EXPECT_EQ(test, 0, atomic_read(&FAKE_OTHER->dels));
+	/* its place is somebody else's now */
+	KUNIT_ASSERT_EQ(test, 0, dibs_register_client(&fake_clients[2].client));
+	KUNIT_EXPECT_EQ(test, 0, dibs_unregister_client(&FAKE_CLIENT->client));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&fake_clients[2].dels));
 	KUNIT_EXPECT_EQ(test, 0, dibs_register_client(&FAKE_CLIENT->client));
 	KUNIT_EXPECT_EQ(test, 2, atomic_read(&FAKE_CLIENT->adds));
 }

@@ -92,6 +92,27 @@ static void interrupts_during_removal_threaded(struct kunit *test)
 				  DIBS_CLIENT_THREADED_EVENT);
 }
 
+/* Twice as many as would be kept */
+static void report_in_del(struct fake_client *fc, struct dibs_dev *dibs)
+{
+	int i;
+
+	for (i = 0; i < 128; i++)
+		fake_event(FAKE_DEV, i);
+}
+
+/* Nothing is queued any more, so nothing is lost either */
+static void events_during_removal(struct kunit *test)
+{
+	FAKE_CLIENT->on_del = report_in_del;
+	fake_start(test, 0);
+	fake_dev_del(FAKE_DEV);
+	KUNIT_EXPECT_EQ(test, 128L, fake_stat(test, FAKE_DEV, "events"));
+	KUNIT_EXPECT_EQ(test, 0L, fake_stat(test, FAKE_DEV, "events_lost"));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&FAKE_CLIENT->events));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&FAKE_OTHER->events));
+}
+
 /* What works while a device leaves, and what does not */
 static void use_in_del(struct fake_client *fc, struct dibs_dev *dibs)
 {
@@ -473,6 +494,7 @@ static struct kunit_case dibs_life_cases[] = {
 	KUNIT_CASE(interrupt_after_removal),
 	KUNIT_CASE(interrupts_during_removal_atomic),
 	KUNIT_CASE(interrupts_during_removal_threaded),
+	KUNIT_CASE(events_during_removal),
 	KUNIT_CASE(removal_phases),
 	KUNIT_CASE(calls_after_removal),
 	KUNIT_CASE(removal_waits_for_move),

@@ -29,11 +29,16 @@ with_messages() {
 	return $rc
 }
 
+# Moves to where there is nothing, and signals that there are not
+strays() {
+	echo "$(stat_of lo bad_range)+$(stat_of lo bad_signal)"
+}
+
 # The server says in its accept where in its DMB the client is to write: the client
 # declines what SMC-D cannot mean, and TCP serves
 bad_accept() {
 	local before
-	before=$(stat_of lo bad_range)
+	before=$(strays)
 	with_messages type=2 "$@" -- smc_traffic -m any smc pingpong 64 20 || {
 		cat "$TMP/traffic"
 		return 1
@@ -46,20 +51,20 @@ bad_accept() {
 		cat "$TMP/traffic"
 		return 1
 	}
-	same "$before" "$(stat_of lo bad_range)" bad_range
+	same "$before" "$(strays)" strays
 }
 
 # The client's confirm comes too late for a decline: a reset
 bad_confirm() {
 	local before rc=0
-	before=$(stat_of lo bad_range)
+	before=$(strays)
 	with_messages type=3 "$@" -- smc_traffic -m any smc pingpong 64 20 || rc=$?
 	cat "$TMP/traffic"
 	[ $rc -eq 1 ] || {
 		echo "status $rc"
 		return 1
 	}
-	same "$before" "$(stat_of lo bad_range)" bad_range &&
+	same "$before" "$(strays)" strays &&
 		smc_traffic smc pingpong 64 20 >/dev/null
 }
 
@@ -107,9 +112,12 @@ need_smcd
 use_only lo
 { insmod "$KO" && rmmod smc_hostile; } 2>/dev/null || skip_all "no kretprobes"
 ktap_print_header
-ktap_set_plan 6
+ktap_set_plan 9
 result "an accept with an index beyond the DMB" bad_accept index=200
 result "an accept with a DMB that is too large" bad_accept size=15
+result "an accept with the first index there is not" bad_accept index=16 size=0
+result "an accept with a size that overflows" bad_accept index=3 size=15
+result "an accept with too many large elements" bad_accept index=15 size=6
 result "a confirm with an index beyond the DMB" bad_confirm index=200
 result "a confirm with a DMB that is too large" bad_confirm size=15
 result "an accepted connection is aborted and declined" aborted_and_declined

@@ -9,6 +9,8 @@
 KO=$DIR/test_modules/dibs_hwlike.ko
 
 with_pnetid() {
+	smc_proof pnet-flush
+	smc_proof pnet NOSUCHNET lo
 	smc_proof pnet HWNET hwlike && smc_proof pnet-net HWNET lo
 }
 
@@ -48,6 +50,21 @@ listed() {
 	esac
 }
 
+# The device goes between the moment in which a handshake finds it and the one in
+# which a link group holds it: TCP serves
+leaves_found() {
+	local load rc=0
+	insmod "$DIR/test_modules/smc_hostile.ko" create_ms=1000 || return
+	smc_traffic -m any smc pingpong 64 10 >"$TMP/load" 2>&1 &
+	load=$!
+	within 10 grep -qx '[1-9]' /sys/module/smc_hostile/parameters/waiting || rc=1
+	rmmod dibs_hwlike || rc=1
+	wait $load || rc=1
+	cat "$TMP/load"
+	rmmod smc_hostile || rc=1
+	insmod "$KO" && with_pnetid && return $rc
+}
+
 # The device goes while connections look for it, and nothing keeps it
 leaves() {
 	local load i rc=0
@@ -73,10 +90,11 @@ smc_proof ueid-del $UEID
 use_only none
 insmod "$KO" || skip_all "cannot load $KO"
 ktap_print_header
-ktap_set_plan 5
+ktap_set_plan 6
 result "found by its PNETID only" found_by_pnetid
 result "data" data
 result "data that cannot be moved" unmoved
 result "shown without PCI values" listed
+result "the device leaves a handshake" leaves_found
 result "the device leaves under traffic" leaves
 ktap_finished

@@ -125,6 +125,39 @@ silent() {
 	within 20 all_gone
 }
 
+# Flags of both ends that speak of urgent data, without any data
+urgent() {
+	local victim before token
+	within 20 all_gone || return
+	before=$(messages)
+	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
+	victim=$!
+	within 10 grep -q ready "$TMP/hold" || return
+	for token in $(smc_proof list | sed -n 's/^SMCD .* token=\(0x[0-9a-f]*\) .*/\1/p'); do
+		in_kernel poke token="$token" offset=22 size=1 fill=255 || return
+	done
+	still_held $victim && same "$before" "$(messages)" messages && within 20 all_gone
+}
+
+# The DMBs of a connection are kept for the next one. What is written to them in
+# between concerns nobody.
+late() {
+	local victim before token tokens
+	timeout 60 smc_traffic smc hold 1 >"$TMP/hold" &
+	victim=$!
+	within 10 grep -q ready "$TMP/hold" || return
+	tokens=$(smc_proof list | sed -n 's/^SMCD .* token=\(0x[0-9a-f]*\) .*/\1/p')
+	kill $victim
+	wait $victim 2>/dev/null
+	within 20 all_gone || return
+	before=$(messages)
+	for token in $tokens; do
+		in_kernel poke token="$token" offset=8 size=16 fill=255 || return
+	done
+	sleep 0.5
+	same "$before" "$(messages)" messages && smc_traffic smc pingpong 64 10
+}
+
 # still_held PID: does the connection of smc_traffic go on?
 still_held() {
 	sleep 0.5
@@ -167,7 +200,7 @@ need_smcd
 [ -f "$KO" ] || skip_all "no $KO"
 use_only lo
 ktap_print_header
-ktap_set_plan 13
+ktap_set_plan 15
 result "threaded handlers" in_kernel threaded
 result "handlers that echo on their own device" in_kernel atomic
 result "a DMB is unregistered while it is attached" in_kernel attached
@@ -175,10 +208,12 @@ result "bad input is refused and counted" input
 result "garbage cursors reset one connection, with one message" garbage 8 16 255
 result "a producer that runs away" garbage 8 6 127
 result "a consumer that runs away" garbage 16 6 127
+result "a consumer that takes what was not sent" garbage 18 1 1
 result "a producer that does not wait for what was spliced" flood
 result "garbage in both ends of a connection" both_ends
 result "unannounced data is ignored" silent 64 4000
-result "urgent data that does not exist" silent 14 1
+result "urgent data that does not exist" urgent
+result "data for a connection that has ended" late
 result "events about nobody end no connection" events_about_nobody
 result "a peer's device is disabled" peer_disabled
 ktap_finished

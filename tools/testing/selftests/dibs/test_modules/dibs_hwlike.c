@@ -24,6 +24,7 @@ MODULE_PARM_DESC(fail_moves, "number of moves of data that are going to fail");
 
 static struct dibs_dev *hwlike_lo;
 static struct dibs_dev *hwlike_dev;
+static struct device *hwlike_parent;
 
 static int hwlike_add_lo(struct dibs_dev *dibs)
 {
@@ -117,6 +118,7 @@ static int hwlike_add(void)
 	if (!hwlike_dev)
 		return -ENOMEM;
 	hwlike_dev->ops = &hwlike_ops;
+	hwlike_dev->dev.parent = hwlike_parent;
 	get_random_bytes(&hwlike_dev->gid, sizeof(u64));
 	rc = dev_set_name(&hwlike_dev->dev, "hwlike");
 	if (!rc)
@@ -128,13 +130,23 @@ static int hwlike_add(void)
 
 static int __init hwlike_init(void)
 {
-	int rc = dibs_register_client(&hwlike_client);
+	int rc;
 
+	hwlike_parent = root_device_register("hwlike-parent");
+	if (IS_ERR(hwlike_parent))
+		return PTR_ERR(hwlike_parent);
+	rc = dibs_register_client(&hwlike_client);
 	if (rc)
-		return rc;
+		goto out_parent;
 	rc = hwlike_lo ? hwlike_add() : -ENODEV;
 	if (rc)
-		dibs_unregister_client(&hwlike_client);
+		goto out_client;
+	return 0;
+
+out_client:
+	dibs_unregister_client(&hwlike_client);
+out_parent:
+	root_device_unregister(hwlike_parent);
 	return rc;
 }
 
@@ -143,6 +155,7 @@ static void __exit hwlike_exit(void)
 	dibs_dev_del(hwlike_dev);
 	put_device(&hwlike_dev->dev);
 	dibs_unregister_client(&hwlike_client);
+	root_device_unregister(hwlike_parent);
 }
 
 module_init(hwlike_init);

@@ -181,7 +181,7 @@ static int selftest_report(void)
 		{ "lost", { .type = DIBS_OTHER_EVENT,
 			    .subtype = DIBS_EVENTS_LOST } },
 		/* as SMC's own, for link group 0 */
-		{ "shutdown", { .type = DIBS_SW_EVENT, .subtype = 1 } },
+		{ "shutdown", { .type = DIBS_SW_EVENT, .subtype = 0x80 } },
 	};
 	struct dibs_event this;
 	int i;

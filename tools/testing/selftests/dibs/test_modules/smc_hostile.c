@@ -12,6 +12,7 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/ptrace.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/unaligned.h>
@@ -52,6 +53,11 @@ static int slow_ms;
 module_param(slow_ms, int, 0);
 MODULE_PARM_DESC(slow_ms, "time that the receive handler takes to return");
 
+static int create_ms;
+module_param(create_ms, int, 0);
+MODULE_PARM_DESC(create_ms, "time that a handshake waits before it looks for a link group");
+
+static atomic_t waiting = ATOMIC_INIT(0);
 static atomic_t changed = ATOMIC_INIT(0);
 static atomic_t runs = ATOMIC_INIT(0);
 static atomic_t late = ATOMIC_INIT(0);
@@ -65,6 +71,8 @@ static const struct kernel_param_ops hostile_atomic_ops = {
 	.get = hostile_get_atomic,
 };
 
+module_param_cb(waiting, &hostile_atomic_ops, &waiting, 0444);
+MODULE_PARM_DESC(waiting, "handshakes that wait");
 module_param_cb(changed, &hostile_atomic_ops, &changed, 0444);
 MODULE_PARM_DESC(changed, "messages that were changed");
 module_param_cb(runs, &hostile_atomic_ops, &runs, 0444);
@@ -203,6 +211,42 @@ static struct kretprobe probes[] = {
 	},
 };
 
+static struct kprobe create_probe;
+static struct task_struct *through;
+
+/* Called instead of smc_conn_create(), and then calls it */
+static noinline int slow_create(void *smc, void *ini)
+{
+	int (*create)(void *smc, void *ini) = (void *)create_probe.addr;
+
+	atomic_inc(&waiting);
+	msleep(create_ms);
+	WRITE_ONCE(through, current);
+	return create(smc, ini);
+}
+
+static int create_entry(struct kprobe *p, struct pt_regs *regs)
+{
+	if (READ_ONCE(through) == current) {
+		WRITE_ONCE(through, NULL);
+		return 0;
+	}
+	instruction_pointer_set(regs, (unsigned long)slow_create);
+	return 1;
+}
+
+/* A probe that has one is not replaced by a jump, which goes nowhere else */
+static void create_post(struct kprobe *p, struct pt_regs *regs,
+			unsigned long flags)
+{
+}
+
+static struct kprobe create_probe = {
+	.symbol_name	= "smc_conn_create",
+	.pre_handler	= create_entry,
+	.post_handler	= create_post,
+};
+
 static struct kretprobe *probe_ptrs[] = { &probes[0], &probes[1], &probes[2] };
 
 static int __init hostile_init(void)
@@ -214,12 +258,23 @@ static int __init hostile_init(void)
 		return rc;
 	rc = register_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
 	if (rc)
-		dibs_unregister_client(&hostile_client);
+		goto out_client;
+	rc = create_ms ? register_kprobe(&create_probe) : 0;
+	if (rc)
+		goto out_probes;
+	return 0;
+
+out_probes:
+	unregister_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
+out_client:
+	dibs_unregister_client(&hostile_client);
 	return rc;
 }
 
 static void __exit hostile_exit(void)
 {
+	if (create_ms)
+		unregister_kprobe(&create_probe);
 	unregister_kretprobes(probe_ptrs, ARRAY_SIZE(probe_ptrs));
 	dibs_unregister_client(&hostile_client);
 }

@@ -53,7 +53,7 @@ struct port_state {
  * @repeat: execute again what another may have half done; called for all ports with
  *	0, and then with each number below %PORT_PASSES
  * @mapped: there is more of the guest's memory
- * @unmapping: there is going to be less of it
+ * @unmapped: there is less of it
  * @wake: the fabric has something for the guest
  */
 struct port_ops {
@@ -69,7 +69,7 @@ struct port_ops {
 	void (*restart)(struct port *p);
 	void (*repeat)(struct port *p, unsigned int pass);
 	void (*mapped)(struct port *p);
-	void (*unmapping)(struct port *p);
+	void (*unmapped)(struct port *p);
 	void (*wake)(struct port *p);
 };
 

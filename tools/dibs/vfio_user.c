@@ -273,6 +273,7 @@ static int do_dma_unmap(struct port *p, const uint8_t *msg, uint32_t len,
 			uint8_t *reply, uint32_t *out)
 {
 	struct vu_dma_unmap req;
+	int rc = 0;
 
 	if (len != sizeof(req))
 		return -EINVAL;
@@ -281,11 +282,12 @@ static int do_dma_unmap(struct port *p, const uint8_t *msg, uint32_t len,
 	*out = sizeof(req);
 	if (req.flags & ~VU_UNMAP_ALL)
 		return -EINVAL;
-	p->ops->unmapping(p);
-	if (!(req.flags & VU_UNMAP_ALL))
-		return mem_map_del(&p->mem, req.addr, req.size);
-	mem_map_del_all(&p->mem);
-	return 0;
+	if (req.flags & VU_UNMAP_ALL)
+		mem_map_del_all(&p->mem);
+	else
+		rc = mem_map_del(&p->mem, req.addr, req.size);
+	p->ops->unmapped(p);
+	return rc;
 }
 
 static int do_get_info(uint8_t *reply, uint32_t *out)

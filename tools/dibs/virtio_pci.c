@@ -244,14 +244,17 @@ static void port_reset(struct port *p)
 	config_init(p->st->vpci.config);
 }
 
+/* Is each queue that the driver has set up where a queue can be? */
 static bool queues_ok(const struct port *p)
 {
+	const struct vq *q;
 	uint32_t i;
 
-	for (i = 0; i < dev->nr_queues; i++)
-		if (p->st->vpci.queue[i].enabled &&
-		    !vq_addresses_ok(&p->st->vpci.queue[i]))
+	for (i = 0; i < dev->nr_queues; i++) {
+		q = &p->vpci.queue[i];
+		if (q->st->enabled && !(vq_addresses_ok(q->st) && vq_reachable(q)))
 			return false;
+	}
 	return true;
 }
 
@@ -495,7 +498,7 @@ static bool serve_queue(struct port *p, uint32_t nr, uint32_t limit)
 
 static bool serve(struct port *p)
 {
-	uint32_t nr, kicked = p->vpci.kicked;
+	uint32_t nr, kicked = p->vpci.kicked & ~p->vpci.stalled;
 
 	p->vpci.kicked = 0;
 	for (nr = 0; nr < dev->nr_queues && vpci_running(p); nr++) {
@@ -525,19 +528,19 @@ static void resume_stalled(struct port *p)
 }
 
 /*
- * Nobody looks at a queue whose memory is away if there is nothing in it: neither
- * because it was watched, nor for a doorbell that was overtaken by its own buffer.
+ * A queue whose rings have gone with memory is not looked at, whatever is in it, until
+ * they are back: a client can take memory away for a while, as firmware does.
  */
-static void settle(struct port *p)
+static void stall(struct port *p)
 {
-	struct vq *q;
+	const struct vq *q;
 	uint32_t i;
 
 	for (i = 0; i < dev->nr_queues && vpci_running(p); i++) {
 		q = &p->vpci.queue[i];
-		if ((p->vpci.kicked >> i & 1) && q->st->enabled && vq_reachable(q) &&
-		    !vq_rest(q) && !q->broken)
-			p->vpci.kicked &= ~(1u << i);
+		/* a worker that repeats a message begins with the queues later */
+		if (q->st && q->st->enabled && !vq_reachable(q))
+			p->vpci.stalled |= 1u << i;
 	}
 }
 
@@ -583,6 +586,6 @@ const struct port_ops vpci_ops = {
 	.restart	= restart,
 	.repeat		= repeat,
 	.mapped		= resume_stalled,
-	.unmapping	= settle,
+	.unmapped	= stall,
 	.wake		= wake,
 };

@@ -48,7 +48,7 @@ struct vpci_state {
  * struct vpci - a worker's view of a virtio device
  * @queue: the queues, valid while the driver is there
  * @kicked: bit per queue: there may be buffers
- * @stalled: bit per queue: its memory was away when this worker began
+ * @stalled: bit per queue: its rings are in memory that is away
  */
 struct vpci {
 	struct vq queue[VPCI_MAX_QUEUES];

@@ -274,9 +274,8 @@ bool vq_reachable(const struct vq *q)
  * vq_resume() - go on where another worker has stopped
  * @q: the queue
  *
- * What was given back may not have been published, nor the driver been notified of
- * it. A client can have taken the memory away for a while, as firmware does; then
- * nobody was working on the queue.
+ * Or where this one has, because the memory was away. What was given back may not have
+ * been published, nor the driver been notified of it.
  *
  * Return: false if the rings cannot be reached.
  */

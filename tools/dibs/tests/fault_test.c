@@ -325,7 +325,7 @@ static void next_client(void)
 
 /*
  * The memory is away when a worker begins. What was asked for before is served when it
- * is back, without another doorbell.
+ * is back, without another doorbell, and what there is to tell waits until then.
  */
 static void memory_away(void)
 {
@@ -335,6 +335,8 @@ static void memory_away(void)
 
 	daemon_start(2, NULL);
 	g_open(&a, 0);
+	g_open(&b, 1);
+	expect_dev(&a, &b, VIRTIO_DIBS_E_DEV_ENABLED);
 	CHECK_EQ(g_query(&a, a.gid), 0);
 	CHECK_EQ(g_unmap(&a, G_IOVA, G_MEM), 0);
 	q = (void *)(a.mem + G_REQUEST);
@@ -346,11 +348,14 @@ static void memory_away(void)
 	kill(daemon_worker(), SIGKILL);
 	while (status_number("restarts", 0) != 1)
 		usleep(1000);
+	CHECK_EQ(g_signal_event(&b, a.gid, 1, 42), 0);
 	CHECK_EQ(resp->status, 0xeeeeeeee);
 	CHECK_EQ(g_map(&a, G_IOVA, G_MEM, 0, 3, a.memfd), 0);
 	CHECK_EQ(g_wait(&a, VIRTIO_DIBS_VQ_CTRL), sizeof(*resp));
 	CHECK_EQ(resp->status, 0);
+	CHECK_EQ(g_event(&a).data, 42);
 	g_close(&a);
+	g_close(&b);
 	daemon_stop();
 }
 

@@ -219,6 +219,64 @@ static void memory_away_while_watched(void)
 	teardown();
 }
 
+/* An unmap that nobody waits for, so that it is read together with what comes before */
+static void unmap_rings(void)
+{
+	struct { struct vu_header h; struct vu_dma_unmap u; } m = {
+		.h = { .id = ++a.id, .command = VU_DMA_UNMAP, .size = sizeof(m),
+		       .flags = VU_F_NO_REPLY },
+		.u = { .argsz = sizeof(m.u), .addr = G_IOVA, .size = G_DMBS },
+	};
+
+	CHECK(g_send(&a, &m, sizeof(m), NULL, 0));
+}
+
+/* Rings and what is in them go, and come back after a while; the DMB stays */
+static void rings_away(int i, uint64_t to_a)
+{
+	struct virtio_dibs_signal s;
+
+	g_add_move(&a, MOVEQ, 0, token, 0, G_DATA, 8, -1);
+	g_kick(&a, MOVEQ);
+	unmap_rings();
+	CHECK_EQ(g_move(&b, MOVEQ, to_a, 0, &i, sizeof(i), i % 16), 0);
+	CHECK_EQ(g_signal_event(&b, a.gid, i, i), 0);
+	usleep(10000);
+	CHECK_EQ(g_map(&a, G_IOVA, G_DMBS, 0, 3, a.memfd), 0);
+	await_move();
+	CHECK_EQ(*g_status_of(&a, 0), 0);
+	s = g_signal(&a);
+	CHECK_EQ(s.token, to_a);
+	CHECK_EQ(s.mask, 1 << i % 16);
+	CHECK_EQ(g_event(&a).data, i);
+	CHECK(!(g_status(&a) & VIRTIO_CONFIG_S_NEEDS_RESET));
+}
+
+static void away_under_traffic(bool event_idx)
+{
+	uint64_t to_a;
+	int i;
+
+	setup(event_idx);
+	g_open(&b, 1);
+	CHECK_EQ(g_event(&a).subtype, VIRTIO_DIBS_E_DEV_ENABLED);
+	CHECK_EQ(g_register(&a, 1, b.gid, G_DMBS + DMB_LEN, 4096, &to_a), 0);
+	CHECK_EQ(g_unmap(&a, G_IOVA, G_MEM), 0);
+	CHECK_EQ(g_map(&a, G_IOVA + G_DMBS, G_MEM - G_DMBS, G_DMBS, 3, a.memfd), 0);
+	CHECK_EQ(g_map(&a, G_IOVA, G_DMBS, 0, 3, a.memfd), 0);
+	for (i = 0; i < 300; i++)
+		rings_away(i, to_a);
+	g_close(&b);
+	teardown();
+}
+
+/* A buffer and its doorbell before the memory goes, a signal and an event meanwhile */
+static void memory_away_under_traffic(void)
+{
+	away_under_traffic(false);
+	away_under_traffic(true);
+}
+
 /* A doorbell for a queue that was not set up: its rings are not at address 0 */
 static void memory_away_without_rings(void)
 {
@@ -351,6 +409,7 @@ static const struct tap_test tests[] = {
 	{ "no_doorbells_while_busy", no_doorbells_while_busy },
 	{ "no_doorbells_in_a_hurry", no_doorbells_in_a_hurry },
 	{ "memory_away_while_watched", memory_away_while_watched },
+	{ "memory_away_under_traffic", memory_away_under_traffic },
 	{ "memory_away_without_rings", memory_away_without_rings },
 	{ "no_doorbell_lost", no_doorbell_lost },
 	{ "no_doorbells_for_event_buffers", no_doorbells_for_event_buffers },

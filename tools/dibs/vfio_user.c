@@ -231,6 +231,9 @@ static const char capabilities[] =
 	"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":4096,"
 	"\"max_dma_maps\":65535,\"pgsizes\":4096}}";
 
+/* What was said there */
+#define PAGE_SIZE	4096
+
 /* Each of these returns a negative errno, or 0 with the length of the answer in *out */
 
 static int do_version(struct port *p, const uint8_t *msg, uint32_t len, uint8_t *reply,
@@ -260,7 +263,8 @@ static int do_dma_map(struct port *p, const uint8_t *msg, uint32_t len)
 	if (len != sizeof(req) || vu->nr_fds > 1)
 		return -EINVAL;
 	memcpy(&req, msg, sizeof(req));
-	if (req.flags & ~(VU_DMA_F_READ | VU_DMA_F_WRITE) || !req.flags)
+	if (req.flags & ~(VU_DMA_F_READ | VU_DMA_F_WRITE) || !req.flags ||
+	    (req.addr | req.size | req.offset) % PAGE_SIZE)
 		return -EINVAL;
 	rc = mem_map_add(&p->mem, req.addr, req.size, req.offset,
 			 req.flags & VU_DMA_F_WRITE, vu->nr_fds ? vu->fds[0] : -1);

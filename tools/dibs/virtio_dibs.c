@@ -18,8 +18,8 @@
 #define NR_MOVE_QUEUES	(VPCI_MAX_QUEUES - VIRTIO_DIBS_VQ_MOVE)
 #define DEVICE_ID	44
 
-/* What is moved for one queue before it is the turn of others */
-#define BUDGET_BYTES	(256u << 10)
+/* To look at a descriptor takes about as long as to move so many bytes */
+#define DESC_COST	256
 
 /* Segments up to this length are written in whole words (V-20) */
 #define SMALL_SEG	64
@@ -58,6 +58,15 @@ static void device_config(struct port *p, uint8_t *buf)
 
 	memcpy(config.gid, st->ports[p->nr].gid, sizeof(config.gid));
 	memcpy(buf, &config, sizeof(config));
+}
+
+/* A buffer takes time, whatever comes of it */
+static void spend(struct vpci_turn *turn, const struct vq_chain *c, uint64_t moved)
+{
+	uint64_t cost = c->nr * DESC_COST + moved;
+
+	turn->buffers--;
+	turn->bytes -= cost < turn->bytes ? cost : turn->bytes;
 }
 
 /* ------------------------------- control queue ------------------------------- */
@@ -155,7 +164,8 @@ union request {
 		     FABRIC_MAX_RANGES * sizeof(struct virtio_dibs_range) + 8];
 };
 
-static bool serve_control_one(struct port *p, struct vq *q, const struct vq_chain *c)
+static bool serve_control_one(struct port *p, struct vq *q, const struct vq_chain *c,
+			      struct vpci_turn *turn)
 {
 	struct vq_reader r = { .chain = c };
 	struct virtio_dibs_ctrl_resp resp = { 0 };
@@ -163,6 +173,7 @@ static bool serve_control_one(struct port *p, struct vq *q, const struct vq_chai
 	uint64_t token = 0;
 	union request req;
 
+	spend(turn, c, 0);
 	if (c->in_len < sizeof(resp)) {
 		q->broken = true;
 		return false;
@@ -183,14 +194,26 @@ static bool serve_control_one(struct port *p, struct vq *q, const struct vq_chai
  * struct move - a move that is being executed
  * @q: queue that it is from
  * @r: position in it
+ * @signal: that is raised at the end, or -1
+ * @segs: its segments
+ * @nsegs: how many
+ * @len: length of its data
  * @ref: where it goes
  * @mem: memory of the owner of that
+ * @room: how much may be copied in this turn
+ * @copied: how much was
  */
 struct move {
 	struct vq *q;
 	struct vq_reader r;
+	int signal;
+	struct virtio_dibs_move_seg segs[VIRTIO_DIBS_MAX_SEGS];
+	uint32_t nsegs;
+	uint64_t len;
 	struct fabric_ref ref;
 	struct mem *mem;
+	uint64_t room;
+	uint64_t copied;
 };
 
 /* The place of an offset of a DMB, and how much of want is in one piece there */
@@ -220,107 +243,145 @@ static enum fabric_status copy_out(struct move *m, uint32_t offset, const void *
 	return FABRIC_OK;
 }
 
+/* A segment, or what there is room for of one that is not small */
 static enum fabric_status move_seg(struct move *m, uint32_t offset, uint32_t size)
 {
+	uint64_t room = m->room > m->copied ? m->room - m->copied : 0;
 	uint8_t small[SMALL_SEG] __attribute__((aligned(8)));
 	enum fabric_status status = FABRIC_OK;
 	uint32_t got;
 	void *from;
 
-	if (size <= SMALL_SEG)
+	if (size <= SMALL_SEG) {
+		m->copied += size;
 		return vq_read(m->q, &m->r, small, size) ?
 		       copy_out(m, offset, small, size) : FABRIC_IO;
+	}
+	if (size > room)
+		size = room;
 	for (; size && status == FABRIC_OK; size -= got, offset += got) {
 		from = vq_read_piece(m->q, &m->r, size, &got);
 		if (!from)
 			return FABRIC_IO;
 		status = copy_out(m, offset, from, got);
+		m->copied += got;
 	}
 	return status;
 }
 
-/* V-19: what can be said without a look at the DMB; the length of the data in *len */
-static bool move_ok(const struct virtio_dibs_move *hdr,
-		    const struct virtio_dibs_move_seg *segs, uint32_t nsegs,
-		    uint64_t out_len, uint64_t *len)
+/* V-17, V-18: one after another, from where the last turn has ended */
+static enum fabric_status move_segs(struct move *m)
 {
-	uint32_t i;
+	uint64_t done = m->q->done, skip = done, end = 0;
+	enum fabric_status status = FABRIC_OK;
+	uint32_t i, offset, size;
 
-	if ((le16toh(hdr->flags) & VIRTIO_DIBS_MOVE_F_SIGNAL) &&
-	    le16toh(hdr->signal) >= FABRIC_MAX_SIGNALS)
-		return false;
-	*len = 0;
-	for (i = 0; i < nsegs; i++)
-		*len += le32toh(segs[i].size);
-	return out_len == sizeof(*hdr) + nsegs * sizeof(*segs) + *len;
-}
-
-static enum fabric_status do_move(struct port *p, struct vq *q,
-				  const struct vq_chain *c, uint64_t *len)
-{
-	struct virtio_dibs_move_seg segs[VIRTIO_DIBS_MAX_SEGS];
-	struct move m = { .q = q, .r = { .chain = c } };
-	struct virtio_dibs_move hdr;
-	enum fabric_status status;
-	uint32_t i, nsegs;
-
-	if (c->out_len < sizeof(hdr) || !vq_read(q, &m.r, &hdr, sizeof(hdr)))
-		return FABRIC_INVAL;
-	nsegs = le16toh(hdr.nsegs);
-	if (!nsegs || nsegs > VIRTIO_DIBS_MAX_SEGS ||
-	    c->out_len < sizeof(hdr) + nsegs * sizeof(segs[0]) ||
-	    !vq_read(q, &m.r, segs, nsegs * sizeof(segs[0])) ||
-	    !move_ok(&hdr, segs, nsegs, c->out_len, len))
-		return FABRIC_INVAL;
-	status = fabric_find(p->fabric, p->nr, le64toh(hdr.token), &m.ref);
-	if (status != FABRIC_OK)
-		return status;
-	m.mem = &p->all[m.ref.port].mem;
-	for (i = 0; i < nsegs && status == FABRIC_OK; i++) {
-		status = fabric_check(&m.ref, le32toh(segs[i].offset),
-				      le32toh(segs[i].size));
+	vq_skip(&m->r, done);
+	for (i = 0; i < m->nsegs && status == FABRIC_OK && done + m->copied >= end; i++) {
+		offset = le32toh(m->segs[i].offset);
+		size = le32toh(m->segs[i].size);
+		end += size;
+		if (skip && skip >= size) {
+			skip -= size;
+			continue;
+		}
+		status = fabric_check(&m->ref, offset, size);
 		if (status == FABRIC_OK)
-			status = move_seg(&m, le32toh(segs[i].offset),
-					  le32toh(segs[i].size));
+			status = move_seg(m, offset + skip, size - skip);
+		skip = 0;
 		/* an owner that watches sees one segment after another */
 		atomic_thread_fence(memory_order_release);
 	}
-	fault_point(FAULT_MOVE_COPIED);
-	if (status != FABRIC_OK)
-		return status;
-	fabric_moved(p->fabric, p->nr, &m.ref, *len);
-	if (le16toh(hdr.flags) & VIRTIO_DIBS_MOVE_F_SIGNAL)
-		fabric_raise(p->fabric, &m.ref, le16toh(hdr.signal));
 	return status;
 }
 
+/* V-19: what can be said without a look at the DMB */
+static bool move_ok(struct move *m)
+{
+	uint32_t i;
+
+	m->len = 0;
+	for (i = 0; i < m->nsegs; i++)
+		m->len += le32toh(m->segs[i].size);
+	return m->signal < FABRIC_MAX_SIGNALS &&
+	       m->r.chain->out_len == sizeof(struct virtio_dibs_move) +
+				      m->nsegs * sizeof(m->segs[0]) + m->len;
+}
+
+/* Everything about the move but its data */
+static enum fabric_status find_move(struct port *p, struct move *m)
+{
+	uint64_t out_len = m->r.chain->out_len;
+	struct virtio_dibs_move hdr;
+	enum fabric_status status;
+
+	if (out_len < sizeof(hdr) || !vq_read(m->q, &m->r, &hdr, sizeof(hdr)))
+		return FABRIC_INVAL;
+	m->signal = le16toh(hdr.flags) & VIRTIO_DIBS_MOVE_F_SIGNAL ?
+		    le16toh(hdr.signal) : -1;
+	m->nsegs = le16toh(hdr.nsegs);
+	if (!m->nsegs || m->nsegs > VIRTIO_DIBS_MAX_SEGS ||
+	    out_len < sizeof(hdr) + m->nsegs * sizeof(m->segs[0]) ||
+	    !vq_read(m->q, &m->r, m->segs, m->nsegs * sizeof(m->segs[0])) ||
+	    !move_ok(m))
+		return FABRIC_INVAL;
+	status = fabric_find(p->fabric, p->nr, le64toh(hdr.token), &m->ref);
+	if (status == FABRIC_OK)
+		m->mem = &p->all[m->ref.port].mem;
+	return status;
+}
+
+/* All of it was copied */
+static void end_move(struct port *p, struct move *m)
+{
+	fault_point(FAULT_MOVE_COPIED);
+	fabric_moved(p->fabric, p->nr, &m->ref, m->len);
+	if (m->signal >= 0)
+		fabric_raise(p->fabric, &m->ref, m->signal);
+}
+
+/*
+ * A move that is longer than a turn takes several. It is looked up and checked in each
+ * of them, as its DMB may have ceased to exist.
+ */
 static bool serve_move_one(struct port *p, struct vq *q, const struct vq_chain *c,
-			   uint64_t *bytes)
+			   struct vpci_turn *turn)
 {
 	struct virtio_dibs_move_resp resp;
 	enum fabric_status status;
-	uint64_t len = 0;
+	struct move m;
 
 	if (c->in_len < sizeof(resp)) {
 		q->broken = true;
 		return false;
 	}
-	status = do_move(p, q, c, &len);
+	m.q = q;
+	m.r = (struct vq_reader){ .chain = c };
+	m.room = turn->bytes > VPCI_TURN_BYTES ? turn->bytes : VPCI_TURN_BYTES;
+	m.copied = 0;
+	status = find_move(p, &m);
+	if (status == FABRIC_OK)
+		status = move_segs(&m);
+	spend(turn, c, m.copied);
 	if (q->broken)
 		return false;
-	*bytes += len;
+	q->done += m.copied;
+	if (status == FABRIC_OK) {
+		if (q->done < m.len)
+			return true;
+		end_move(p, &m);
+	}
 	resp.status = answer(p, status);
 	return vq_write(q, c, &resp, sizeof(resp)) && vq_put(q, c, sizeof(resp), 0);
 }
 
 /* Requests of the driver; true if there are more */
-static bool serve_requests(struct port *p, struct vq *q, bool control, uint32_t limit)
+static bool serve_requests(struct port *p, struct vq *q, bool control,
+			   struct vpci_turn *turn)
 {
 	struct vq_chain chain;
-	uint64_t bytes = 0;
-	uint32_t n;
 
-	for (n = 0; n < limit && bytes < BUDGET_BYTES; n++) {
+	while (turn->buffers && turn->bytes) {
 		if (vq_waiting(q))
 			port_begin(p, q - p->vpci.queue, vq_key(q));
 		if (!vq_get(q, &chain)) {
@@ -328,12 +389,13 @@ static bool serve_requests(struct port *p, struct vq *q, bool control, uint32_t 
 				return true;
 			if (q->broken || !vq_rest(q))
 				return false;
+			turn->buffers--;
 			continue;
 		}
 		if (control)
-			serve_control_one(p, q, &chain);
+			serve_control_one(p, q, &chain, turn);
 		else
-			serve_move_one(p, q, &chain, &bytes);
+			serve_move_one(p, q, &chain, turn);
 		if (q->broken)
 			return false;
 	}
@@ -346,11 +408,13 @@ static bool serve_requests(struct port *p, struct vq *q, bool control, uint32_t 
  * A buffer to put something into, which there is. Doorbells are asked for only when
  * there is none.
  */
-static bool get_room(struct vq *q, struct vq_chain *c, uint32_t len)
+static bool get_room(struct vq *q, struct vq_chain *c, uint32_t len,
+		     struct vpci_turn *turn)
 {
 	while (!vq_get(q, c))
 		if (q->broken || !vq_rest(q))
 			return false;
+	spend(turn, c, 0);
 	if (!c->nr_out && c->in_len >= len)
 		return true;
 	q->broken = true;
@@ -395,19 +459,18 @@ static void event_of(const struct fabric_event *from, struct virtio_dibs_event *
 }
 
 /* An event that the queue says was delivered is one that a worker died with */
-static bool serve_events(struct port *p, struct vq *q, uint32_t limit)
+static bool serve_events(struct port *p, struct vq *q, struct vpci_turn *turn)
 {
 	struct virtio_dibs_event out;
 	struct fabric_event event;
 	struct vq_chain chain;
-	uint32_t n;
 
-	for (n = 0; n < limit; n++) {
+	while (turn->buffers && turn->bytes) {
 		if (!fabric_next_event(p->fabric, p->nr, &event))
 			return false;
 		port_begin(p, VIRTIO_DIBS_VQ_EVENT, event.seq);
 		if ((uint32_t)event.seq != vq_tag(q)) {
-			if (!get_room(q, &chain, sizeof(out)))
+			if (!get_room(q, &chain, sizeof(out), turn))
 				return false;
 			event_of(&event, &out);
 			if (!vq_write(q, &chain, &out, sizeof(out)) ||
@@ -419,18 +482,17 @@ static bool serve_events(struct port *p, struct vq *q, uint32_t limit)
 	return true;
 }
 
-static bool serve_signals(struct port *p, struct vq *q, uint32_t limit)
+static bool serve_signals(struct port *p, struct vq *q, struct vpci_turn *turn)
 {
 	struct virtio_dibs_signal out;
 	struct fabric_signal sig;
 	struct vq_chain chain;
-	uint32_t n;
 
-	for (n = 0; n < limit; n++) {
+	while (turn->buffers && turn->bytes) {
 		if (!fabric_next_signal(p->fabric, p->nr, &sig))
 			return false;
 		port_begin(p, VIRTIO_DIBS_VQ_SIGNAL, vq_key(q));
-		if (!get_room(q, &chain, sizeof(out)))
+		if (!get_room(q, &chain, sizeof(out), turn))
 			return false;
 		out = (struct virtio_dibs_signal){
 			.token = htole64(sig.token),
@@ -445,15 +507,15 @@ static bool serve_signals(struct port *p, struct vq *q, uint32_t limit)
 	return true;
 }
 
-static bool device_serve(struct port *p, uint32_t queue, uint32_t limit)
+static bool device_serve(struct port *p, uint32_t queue, struct vpci_turn *turn)
 {
 	struct vq *q = &p->vpci.queue[queue];
 
 	if (queue == VIRTIO_DIBS_VQ_EVENT)
-		return serve_events(p, q, limit);
+		return serve_events(p, q, turn);
 	if (queue == VIRTIO_DIBS_VQ_SIGNAL)
-		return serve_signals(p, q, limit);
-	return serve_requests(p, q, queue == VIRTIO_DIBS_VQ_CTRL, limit);
+		return serve_signals(p, q, turn);
+	return serve_requests(p, q, queue == VIRTIO_DIBS_VQ_CTRL, turn);
 }
 
 /* An owner that is told of a move may take the DMB away at once: moves first */

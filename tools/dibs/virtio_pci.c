@@ -15,10 +15,7 @@
 #include "port.h"
 #include "virtio_dibs.h"
 
-/* Buffers that are worked on before it is the turn of another queue */
-#define BUDGET_BUFFERS	64
-
-_Static_assert(BUDGET_BUFFERS <= VQ_MAX_SIZE, "vq_resume() counts on it");
+_Static_assert(VPCI_TURN_BUFFERS <= VQ_MAX_SIZE, "vq_resume() counts on it");
 
 #define BAR_VIRTIO	0
 #define BAR_MSIX	4
@@ -482,33 +479,47 @@ static bool intx_pending(struct port *p)
 /* --------------------------------- queues --------------------------------- */
 
 /* Serves one queue, and tells the driver what came of it; true if there is more */
-static bool serve_queue(struct port *p, uint32_t nr, uint32_t limit)
+static bool serve_queue(struct port *p, uint32_t nr, struct vpci_turn *turn)
 {
 	struct vq *q = &p->vpci.queue[nr];
 	bool more;
 
 	if (!q->st->enabled)
 		return false;
-	more = dev->serve(p, nr, limit);
+	more = dev->serve(p, nr, turn);
 	if (vq_should_notify(q))
 		notify(p, q->st->vector, ISR_QUEUE);
 	port_end(p);
 	return more;
 }
 
+/* Of some queues the one whose turn it is, so that each gets its own */
+static uint32_t next_queue(struct port *p, uint32_t queues)
+{
+	uint32_t behind = queues & -1u << p->vpci.next;
+	uint32_t nr = __builtin_ctz(behind ? behind : queues);
+
+	p->vpci.next = nr + 1;
+	return nr;
+}
+
 static bool serve(struct port *p)
 {
-	uint32_t nr, kicked = p->vpci.kicked & ~p->vpci.stalled;
+	struct vpci_turn turn = { VPCI_TURN_BUFFERS, VPCI_TURN_BYTES };
+	uint32_t nr, left = vpci_running(p) ? p->vpci.kicked & ~p->vpci.stalled : 0;
 
 	p->vpci.kicked = 0;
-	for (nr = 0; nr < dev->nr_queues && vpci_running(p); nr++) {
-		if (!(kicked >> nr & 1))
-			continue;
-		if (serve_queue(p, nr, BUDGET_BUFFERS))
+	while (left && turn.buffers && turn.bytes) {
+		nr = next_queue(p, left);
+		left &= ~(1u << nr);
+		if (serve_queue(p, nr, &turn))
 			p->vpci.kicked |= 1u << nr;
-		if (p->vpci.queue[nr].broken)
+		if (p->vpci.queue[nr].broken) {
 			needs_reset(p);
+			return false;
+		}
 	}
+	p->vpci.kicked |= left;
 	return p->vpci.kicked;
 }
 
@@ -559,14 +570,18 @@ static void restart(struct port *p)
 	resume_stalled(p);
 }
 
-/* One buffer of a queue at most is half done */
+/* One buffer of a queue at most is half done; it is repeated as a whole */
 static void repeat(struct port *p, unsigned int pass)
 {
+	struct vpci_turn turn;
 	uint32_t nr;
 
-	for (nr = 0; nr < dev->nr_queues && vpci_running(p); nr++)
-		if ((p->vpci.kicked >> nr & 1) && dev->repeats(nr, pass))
-			serve_queue(p, nr, 1);
+	for (nr = 0; nr < dev->nr_queues && vpci_running(p); nr++) {
+		if (!(p->vpci.kicked >> nr & 1) || !dev->repeats(nr, pass))
+			continue;
+		turn = (struct vpci_turn){ 1, UINT64_MAX };
+		serve_queue(p, nr, &turn);
+	}
 }
 
 static void wake(struct port *p)

@@ -18,6 +18,10 @@
 struct port;
 struct port_ops;
 
+/* What is done for a port before it is the turn of others */
+#define VPCI_TURN_BUFFERS	64
+#define VPCI_TURN_BYTES		(256u << 10)
+
 /**
  * struct vpci_state - a virtio device; outlives a worker
  * @config: PCI configuration space
@@ -45,15 +49,27 @@ struct vpci_state {
 };
 
 /**
+ * struct vpci_turn - what is left of a port's turn, which ends when either is 0
+ * @buffers: how many can be worked on
+ * @bytes: how much can be moved, and looked at for it
+ */
+struct vpci_turn {
+	uint32_t buffers;
+	uint64_t bytes;
+};
+
+/**
  * struct vpci - a worker's view of a virtio device
  * @queue: the queues, valid while the driver is there
  * @kicked: bit per queue: there may be buffers
  * @stalled: bit per queue: its rings are in memory that is away
+ * @next: the queue that is looked at first in the next turn
  */
 struct vpci {
 	struct vq queue[VPCI_MAX_QUEUES];
 	uint32_t kicked;
 	uint32_t stalled;
+	uint32_t next;
 };
 
 /**
@@ -68,8 +84,8 @@ struct vpci {
  * @stop: the device is being reset, or has failed; nothing of the driver is in
  *	use afterwards
  * @wake: the fabric has something for the driver
- * @serve: work on a queue that was kicked, on so many of its buffers at most; true if
- *	there is more to do
+ * @serve: work on a queue that was kicked, for as long as the turn lasts; true if there
+ *	is more to do
  * @repeats: is the buffer that was worked on when a worker died to be worked on again
  *	in this pass of &port_ops.repeat?
  */
@@ -83,7 +99,7 @@ struct virtio_ops {
 	void (*start)(struct port *p);
 	void (*stop)(struct port *p);
 	void (*wake)(struct port *p);
-	bool (*serve)(struct port *p, uint32_t queue, uint32_t limit);
+	bool (*serve)(struct port *p, uint32_t queue, struct vpci_turn *turn);
 	bool (*repeats)(uint32_t queue, unsigned int pass);
 };
 

@@ -251,6 +251,7 @@ bool vq_put(struct vq *q, const struct vq_chain *chain, uint32_t len, uint32_t t
 	fault_point(FAULT_USED_WRITTEN);
 	at++;
 	atomic_store(&q->st->cursor, (uint64_t)tag << 32 | at);
+	q->done = 0;
 	fault_point(FAULT_CURSOR_SAVED);
 	if (!field_write(q, q->st->used + 2, at))
 		return false;
@@ -408,6 +409,22 @@ bool vq_read(struct vq *q, struct vq_reader *r, void *buf, uint32_t len)
 		memcpy(buf, at, got);
 	}
 	return true;
+}
+
+/* Go on behind so many bytes, or at the end */
+void vq_skip(struct vq_reader *r, uint64_t len)
+{
+	uint32_t n;
+
+	for (; len && r->seg < r->chain->nr_out; len -= n) {
+		n = r->chain->seg[r->seg].len - r->at;
+		if (len < n) {
+			r->at += len;
+			return;
+		}
+		r->seg++;
+		r->at = 0;
+	}
 }
 
 /* Write to the beginning of the writable part, which is as long as that */

@@ -54,6 +54,7 @@ struct vq_state {
  * @skip: how often it is not watched when it runs dry, before it is again
  * @vain: @skip after it was watched in vain
  * @told: position up to which the driver was notified, or need not be
+ * @done: bytes of the next buffer that were dealt with already; for who serves it
  */
 struct vq {
 	struct vq_state *st;
@@ -66,6 +67,7 @@ struct vq {
 	uint32_t skip;
 	uint32_t vain;
 	uint16_t told;
+	uint64_t done;
 };
 
 struct vq_seg {
@@ -119,6 +121,7 @@ bool vq_reachable(const struct vq *q);
 bool vq_rest(struct vq *q);
 
 bool vq_read(struct vq *q, struct vq_reader *r, void *buf, uint32_t len);
+void vq_skip(struct vq_reader *r, uint64_t len);
 void *vq_read_piece(struct vq *q, struct vq_reader *r, uint32_t want, uint32_t *got);
 bool vq_write(struct vq *q, const struct vq_chain *chain, const void *buf, uint32_t len);
 

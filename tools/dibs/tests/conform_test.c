@@ -14,6 +14,7 @@
 #include "tap.h"
 
 #define PAGE	4096u
+#define DMB_LEN	(1u << 20)
 #define CTRL	VIRTIO_DIBS_VQ_CTRL
 #define SIGNALQ	VIRTIO_DIBS_VQ_SIGNAL
 #define MOVEQ	VIRTIO_DIBS_VQ_MOVE
@@ -294,6 +295,62 @@ static void move_fills_request(void)
 	teardown();
 }
 
+/* More than the device moves in one turn, in data and segments of odd lengths */
+static uint32_t long_move(uint64_t token, const struct virtio_dibs_move_seg *segs, int nr)
+{
+	struct virtio_dibs_move *m = (void *)(a.mem + G_REQUEST);
+	struct g_piece out[] = {
+		{ G_REQUEST, sizeof(*m) + nr * sizeof(*segs) },
+		{ G_DATA, 100003 }, { G_DATA + 100003, 0 }, { G_DATA + 100003, 0 },
+	}, in = { G_ANSWER, 4 };
+	int i;
+
+	*m = (struct virtio_dibs_move){
+		.token = token, .nsegs = nr, .flags = VIRTIO_DIBS_MOVE_F_SIGNAL, .signal = 9,
+	};
+	for (i = 0; i < nr; i++) {
+		m->segs[i] = segs[i];
+		out[3].len += segs[i].size;
+	}
+	out[3].len -= out[1].len;
+	g_add_chain(&a, MOVEQ, out, 4, &in, 1);
+	g_kick(&a, MOVEQ);
+	CHECK_EQ(g_wait(&a, MOVEQ), 4);
+	return *g_status_of(&a, 0);
+}
+
+/* V-17, V-18: whatever is done in between, as if it had been done at once */
+static void long_moves(void)
+{
+	static const struct virtio_dibs_move_seg segs[] = {
+		{ 1, 300001 }, { 400000, 7 }, { 400100, 0 }, { 400200, 262144 },
+		{ 700000, 64 }, { 700100, 300000 },
+	}, turn[] = { { 0, 262144 }, { DMB_LEN + 1, 0 } }, range[] = {
+		{ 0, 600000 }, { 1, DMB_LEN },
+	};
+	static uint8_t model[DMB_LEN];
+	uint32_t i, at = 0;
+	uint64_t token;
+
+	setup();
+	token = dmb(4, G_DMBS, DMB_LEN);
+	for (i = 0; i < DMB_LEN; i++)
+		a.mem[G_DATA + i] = i * 7 + (i >> 10);
+	for (i = 0; i < 6; at += segs[i++].size)
+		memcpy(model + segs[i].offset, a.mem + G_DATA + at, segs[i].size);
+	CHECK_EQ(long_move(token, segs, 6), 0);
+	CHECK(!memcmp(model, b.mem + G_DMBS, DMB_LEN));
+	CHECK_EQ(g_signal(&b).mask, 1 << 9);
+	CHECK_EQ(status_number("move_bytes", 0), at);
+	/* the segment that fails comes in a later turn, or has nothing to be moved */
+	CHECK_EQ(long_move(token, turn, 2), VIRTIO_DIBS_S_RANGE);
+	CHECK_EQ(long_move(token, range, 2), VIRTIO_DIBS_S_RANGE);
+	CHECK(!memcmp(a.mem + G_DATA, b.mem + G_DMBS, 600000));
+	CHECK_EQ(b.mem[G_DMBS + 600000], model[600000]);
+	CHECK(g_no_signal(&b));
+	teardown();
+}
+
 /* The worker makes a step; false if a word of the DMB is made of two now */
 static bool step(pid_t worker)
 {
@@ -430,6 +487,53 @@ static void nothing_after_unregister(void)
 	teardown();
 }
 
+/* So many moves that most of them are waiting when the first is given back */
+static void many_long_moves(uint64_t token)
+{
+	struct virtio_dibs_move *m = (void *)(a.mem + G_REQUEST);
+	struct vring_desc *t = (void *)(a.mem + G_REQUEST + 0x1000);
+	struct g_queue *q = &a.q[MOVEQ];
+	int i, n = VIRTIO_DIBS_MAX_SEGS;
+
+	*m = (struct virtio_dibs_move){ .token = token, .nsegs = n };
+	t[0] = (struct vring_desc){ g_iova(G_REQUEST), sizeof(*m) + sizeof(m->segs[0]) * n,
+				    VRING_DESC_F_NEXT, 1 };
+	for (i = 0; i < n; i++) {
+		m->segs[i] = (struct virtio_dibs_move_seg){ 0, DMB_LEN };
+		t[1 + i] = (struct vring_desc){ g_iova(G_DATA), DMB_LEN, VRING_DESC_F_NEXT,
+						2 + i };
+	}
+	t[1 + n] = (struct vring_desc){ g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0 };
+	q->desc[0] = (struct vring_desc){ g_iova(G_REQUEST + 0x1000), sizeof(*t) * (2 + n),
+					  VRING_DESC_F_INDIRECT, 0 };
+	for (i = 0; i < G_QSIZE; i++)
+		q->avail->ring[i] = 0;
+	__atomic_store_n(&q->avail->idx, q->avail->idx + G_QSIZE, __ATOMIC_RELEASE);
+	g_kick(&a, MOVEQ);
+}
+
+/* V-14: a move that is under way ends, and nothing of it is written any more */
+static void unregister_under_way(void)
+{
+	uint64_t token;
+	int i, n;
+
+	setup();
+	token = dmb(5, G_DMBS, DMB_LEN);
+	memset(a.mem + G_DATA, 0x11, DMB_LEN);
+	many_long_moves(token);
+	while (!b.mem[G_DMBS])
+		usleep(20);
+	CHECK_EQ(g_unregister(&b, token), 0);
+	memset(b.mem + G_DMBS, 0x77, DMB_LEN);
+	for (n = 0; n < G_QSIZE; n++)
+		CHECK_EQ(g_wait(&a, MOVEQ), 4);
+	CHECK_EQ(*g_status_of(&a, 0), VIRTIO_DIBS_S_NOENT);
+	for (i = 0; i < (int)DMB_LEN; i++)
+		CHECK_EQ(b.mem[G_DMBS + i], 0x77);
+	teardown();
+}
+
 /* V-30, V-31: who sent it is not what the sender says */
 static void sender_is_named(void)
 {
@@ -469,10 +573,12 @@ static const struct tap_test tests[] = {
 	{ "moves_in_order", moves_in_order },
 	{ "only_named_bytes", only_named_bytes },
 	{ "move_fills_request", move_fills_request },
+	{ "long_moves", long_moves },
 	{ "words_are_whole", words_are_whole },
 	{ "moves_take_no_time", moves_take_no_time },
 	{ "signals_wait", signals_wait },
 	{ "nothing_after_unregister", nothing_after_unregister },
+	{ "unregister_under_way", unregister_under_way },
 	{ "sender_is_named", sender_is_named },
 };
 

@@ -425,7 +425,7 @@ uint8_t g_status(struct guest *g)
 	return g_reg_read(g, 0, VIRTIO_PCI_COMMON_STATUS, 1);
 }
 
-static void setup_queue(struct guest *g, int nr)
+void g_setup_queue(struct guest *g, int nr)
 {
 	static const int vector[] = { 1, 2, 3 };
 	uint32_t at = G_RINGS + nr * 0x4000;
@@ -460,7 +460,7 @@ void g_setup(struct guest *g)
 		     (uint32_t)g->event_idx << VIRTIO_RING_F_EVENT_IDX, 4);
 	common_write(g, VIRTIO_PCI_COMMON_STATUS, 11, 1);
 	for (i = 0; i < 5; i++)
-		setup_queue(g, i);
+		g_setup_queue(g, i);
 	common_write(g, VIRTIO_PCI_COMMON_MSIX, 0, 2);
 	for (i = 0; i < 16; i++)
 		g->gid[i] = g_reg_read(g, 0, 0x2000 + i, 1);

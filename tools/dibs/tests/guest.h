@@ -111,6 +111,7 @@ bool g_gone(struct guest *g);
 
 /* The device */
 void g_setup(struct guest *g);
+void g_setup_queue(struct guest *g, int nr);
 void g_start(struct guest *g);
 void g_open(struct guest *g, int port);
 void g_begin(struct guest *g);

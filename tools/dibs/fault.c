@@ -7,6 +7,9 @@
  * are there next, TIMES in all (default 1). With "all" for N this holds for every point;
  * nobody dies for a while after another one then, so that no request is blamed. Anything
  * else lists the points.
+ *
+ * DIBS_STUCK=SECONDS is how long a worker may be at one request, for tests that cannot
+ * wait for as long as is usual.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -65,6 +68,13 @@ static void __attribute__((constructor)) fault_parse(void)
 	fault->at = at;
 	fault->first = hits;
 	fault->end = hits + times;
+}
+
+int fault_patience(int seconds)
+{
+	const char *text = getenv("DIBS_STUCK");
+
+	return text ? atoi(text) : seconds;
 }
 
 static long now_ms(void)

@@ -29,8 +29,10 @@ enum fault_at {
 
 #ifdef DIBS_FAULT
 void fault_point(enum fault_at at);
+int fault_patience(int seconds);
 #else
 static inline void fault_point(enum fault_at at) { (void)at; }
+static inline int fault_patience(int seconds) { return seconds; }
 #endif
 
 #endif /* DIBS_FAULT_H */

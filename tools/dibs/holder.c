@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "log.h"
 #include "sandbox.h"
 #include "state.h"
@@ -66,7 +67,7 @@ static bool poisonous(struct port_state *port, uint64_t serving, int how)
 
 /*
  * A worker has died. The next one closes a port that is poisonous. False if no port was
- * being served.
+ * being served, or if that one was being closed for this very reason.
  */
 static bool blame(struct state *st, int how)
 {
@@ -80,9 +81,7 @@ static bool blame(struct state *st, int how)
 	}
 	port = &st->ports[(serving >> 48) - 1];
 	log_event("worker: died (%d) serving port %s, starting another", how, port->name);
-	if (poisonous(port, serving, how))
-		atomic_store(&port->poison, 1);
-	return true;
+	return !poisonous(port, serving, how) || !atomic_exchange(&port->poison, 1);
 }
 
 int state_add_port(struct state *st, const char *name, const char *path, int fd,
@@ -170,7 +169,7 @@ static bool watchdog(struct state *st, pid_t pid)
 
 	seconds = now && now == last ? seconds + 1 : 0;
 	last = now;
-	if (seconds < STUCK_SECONDS)
+	if (seconds < fault_patience(STUCK_SECONDS))
 		return false;
 	log_event("worker: stuck");
 	seconds = 0;

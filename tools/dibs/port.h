@@ -107,7 +107,10 @@ struct port {
 	const char *failed;
 };
 
-/* What a worker notes before it begins something, see &struct port.serving */
+/*
+ * What a worker notes before it begins something, see &struct port.serving. The end of a
+ * connection is part of its last message.
+ */
 enum port_work { PORT_RESTART = 0xfe, PORT_MESSAGE };
 
 void port_begin(struct port *p, uint8_t what, uint64_t which);

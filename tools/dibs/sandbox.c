@@ -43,8 +43,8 @@ static const int allowed[] = {
 	SCMP_SYS(munmap), SCMP_SYS(newfstatat), SCMP_SYS(read), SCMP_SYS(recv),
 	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(send),
-	SCMP_SYS(sendto), SCMP_SYS(setsockopt), SCMP_SYS(splice), SCMP_SYS(tgkill),
-	SCMP_SYS(write),
+	SCMP_SYS(sendto), SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(splice),
+	SCMP_SYS(tgkill), SCMP_SYS(write),
 };
 
 static int filter_syscalls(void)

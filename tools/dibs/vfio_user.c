@@ -45,6 +45,15 @@ bool vu_owns_fd(const struct vu_state *vu, int fd)
 	return false;
 }
 
+/* Close what a client has sent, which may be a socket that lingers for its data's sake */
+void vu_drop_fd(int fd)
+{
+	static const struct linger off;
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	close(fd);
+}
+
 static void drop_fd(_Atomic int32_t *where)
 {
 	int fd = atomic_exchange(where, 0);
@@ -65,10 +74,52 @@ static void close_fds(struct vu_state *vu)
 		vu->fds[i] = -1;
 		fault_point(FAULT_FD_FORGOTTEN);
 		if (fd >= 0 && !vu_owns_fd(vu, fd))
-			close(fd);
+			vu_drop_fd(fd);
 	}
 	vu->nr_fds = 0;
 	fault_point(FAULT_FDS_CLOSED);
+}
+
+/* SCM_MAX_FD of the kernel: what can come with one sendmsg() */
+#define MAX_FDS_SENT	253
+
+/*
+ * Takes so much out of the socket, and closes the descriptors that come with it: the
+ * kernel would do that as well, and linger. As recv() otherwise.
+ */
+static ssize_t take_out(int fd, uint8_t *buf, size_t len)
+{
+	union { struct cmsghdr h; char room[CMSG_SPACE(sizeof(int) * MAX_FDS_SENT)]; } c;
+	struct iovec iov = { buf, len };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &c, .msg_controllen = sizeof(c),
+	};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h;
+	size_t at;
+	int one;
+
+	for (h = n < 0 ? NULL : CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (at = CMSG_LEN(0); at < h->cmsg_len; at += sizeof(one)) {
+			memcpy(&one, (char *)h + at, sizeof(one));
+			vu_drop_fd(one);
+		}
+	}
+	return n;
+}
+
+/* What is in the socket has been sent for nothing, and no more is to come */
+static void drain(int fd)
+{
+	uint8_t rest[VU_MAX_MSG];
+
+	if (!fd || shutdown(fd, SHUT_RD))
+		return;
+	while (take_out(fd, rest, sizeof(rest)) > 0)
+		;
 }
 
 /**
@@ -94,6 +145,7 @@ void vu_close(struct port *p)
 	vu->versioned = 0;
 	vu->intx_masked = 0;
 	p->vu.have = 0;
+	drain(atomic_load(&vu->fd));
 	drop_fd(&vu->fd);
 	fault_point(FAULT_CLOSED);
 	atomic_store(&vu->closing, 0);
@@ -482,10 +534,13 @@ static bool consume(struct port *p, int left)
 {
 	int fd = atomic_load(&p->st->vu.fd);
 	uint8_t rest[VU_MAX_MSG];
+	size_t len;
 	ssize_t n;
 
 	for (; left > 0; left -= n) {
-		n = recv(fd, rest, left < VU_MAX_MSG ? left : VU_MAX_MSG, MSG_DONTWAIT);
+		len = left < VU_MAX_MSG ? left : VU_MAX_MSG;
+		n = p->vu.brings ? take_out(fd, rest, len) :
+				   recv(fd, rest, len, MSG_DONTWAIT);
 		if (n <= 0)
 			return false;
 	}
@@ -493,11 +548,10 @@ static bool consume(struct port *p, int left)
 }
 
 /* Goes on from the phase that the request is in, to its end; left as of consume() */
-static bool finish(struct port *p, int left)
+static bool go_on(struct port *p, int left)
 {
 	struct vu_state *vu = &p->st->vu;
 
-	port_begin(p, PORT_MESSAGE, vu->messages);
 	switch (atomic_load(&vu->phase)) {
 	case VU_RECORDED:
 		if (!consume(p, left))
@@ -526,9 +580,15 @@ static bool finish(struct port *p, int left)
 		fault_point(FAULT_REPLY_SENT);
 		vu->messages++;
 		atomic_store(&vu->phase, VU_IDLE);
-		port_end(p);
 	}
 	return true;
+}
+
+static void finish(struct port *p, int left)
+{
+	port_begin(p, PORT_MESSAGE, p->st->vu.messages);
+	go_on(p, left);
+	port_end(p);
 }
 
 /* -------------------------------- receiving -------------------------------- */
@@ -569,10 +629,12 @@ static int peek(struct port *p, uint32_t want)
 			    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n <= 0)
 			return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+		p->vu.brings |= m.msg_flags & MSG_CTRUNC;
 		if (!p->vu.have) {
 			keep_fds(vu, &m);
 			if (m.msg_flags & MSG_CTRUNC)
 				return -1;
+			p->vu.brings = vu->nr_fds;
 		}
 		p->vu.have += n;
 	}
@@ -628,8 +690,10 @@ bool vu_step(struct port *p)
 	rc = receive(p);
 	if (rc < 0) {
 		/* what has been kept of it is nobody's */
+		port_begin(p, PORT_MESSAGE, vu->messages);
 		atomic_store(&vu->phase, VU_IDLE);
 		close_fds(vu);
+		port_end(p);
 		return fail(p, p->vu.have ? "bad message" : "disconnected");
 	}
 	if (rc)
@@ -671,6 +735,8 @@ void vu_restart(struct port *p)
 			p->failed = "cannot receive";
 		return;
 	}
+	/* whether there are descriptors is not known any more */
+	p->vu.brings = true;
 	if (getsockopt(atomic_load(&vu->fd), SOL_SOCKET, SO_PEEK_OFF, &left, &len))
 		p->failed = "cannot receive";
 	else

@@ -70,9 +70,11 @@ struct vu_state {
 /**
  * struct vu - a worker's view of a connection
  * @have: bytes of the next message that were looked at
+ * @brings: descriptors were seen with them
  */
 struct vu {
 	uint32_t have;
+	bool brings;
 };
 
 bool vu_accept(struct port *p, int fd);
@@ -80,6 +82,7 @@ void vu_restart(struct port *p);
 bool vu_step(struct port *p);
 void vu_close(struct port *p);
 bool vu_owns_fd(const struct vu_state *vu, int fd);
+void vu_drop_fd(int fd);
 
 void vu_irq(struct port *p, uint16_t vector);
 void vu_intx(struct port *p);

@@ -149,7 +149,9 @@ static void forget_client(struct port *p)
 static void close_client(struct port *p)
 {
 	log_event("port %s: closed: %s", p->st->name, p->failed);
+	port_begin(p, PORT_MESSAGE, p->st->vu.messages);
 	vu_close(p);
+	port_end(p);
 	forget_client(p);
 	p->failed = NULL;
 	p->readable = false;
@@ -210,7 +212,7 @@ static void sweep_fds(void)
 		}
 		quiet = 0;
 		if (!known_fd(fd) && !adopt(fd))
-			close(fd);
+			vu_drop_fd(fd);
 	}
 }
 

@@ -196,6 +196,27 @@ static void descriptors_closed_once(void)
 	daemon_stop();
 }
 
+/* A client that does not take its answer, and a worker that has nothing to do after it */
+static void unread_reply(void)
+{
+	struct vu_header h = { .id = 1, .command = VU_GET_INFO, .size = sizeof(h) };
+
+	setenv("DIBS_STUCK", "2", 1);
+	daemon_start(1, NULL);
+	unsetenv("DIBS_STUCK");
+	g_connect(&a, 0);
+	CHECK_EQ(g_version(&a), 0);
+	daemon_pause();
+	CHECK(g_send(&a, &h, sizeof(h), NULL, 0));
+	g_close(&a);
+	daemon_continue();
+	/* longer than a worker may be at one thing */
+	sleep(4);
+	CHECK_EQ(status_number("restarts", 0), 0);
+	CHECK_EQ(status_number("connected", 0), 0);
+	daemon_stop();
+}
+
 /* A guest that does not let its memory be mapped loses its own port only */
 static void memory_not_mapped(void)
 {
@@ -235,6 +256,7 @@ static const struct tap_test tests[] = {
 	{ "worker_killed_at_every_message", worker_killed_at_every_message },
 	{ "moves_before_requests", moves_before_requests },
 	{ "descriptors_closed_once", descriptors_closed_once },
+	{ "unread_reply", unread_reply },
 	{ "memory_not_mapped", memory_not_mapped },
 };
 

@@ -167,6 +167,20 @@ void daemon_kill_worker(void)
 	free(daemon_status());
 }
 
+static pid_t paused;
+
+/* What happens until daemon_continue() has happened when the worker looks */
+void daemon_pause(void)
+{
+	paused = daemon_worker();
+	kill(paused, SIGSTOP);
+}
+
+void daemon_continue(void)
+{
+	kill(paused, SIGCONT);
+}
+
 /* How many descriptors the daemon has */
 int daemon_fds(void)
 {

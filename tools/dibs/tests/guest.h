@@ -80,6 +80,8 @@ void daemon_stop(void);
 bool daemon_failed(void);
 pid_t daemon_worker(void);
 void daemon_kill_worker(void);
+void daemon_pause(void);
+void daemon_continue(void);
 int daemon_fds(void);
 char *daemon_command(const char *line);
 char *daemon_status(void);

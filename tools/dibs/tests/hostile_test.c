@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -249,6 +250,77 @@ static void descriptors(void)
 	CHECK_EQ(daemon_fds(), before - 1);
 	for (i = 0; i < 64; i++)
 		close(fds[i]);
+	teardown();
+}
+
+/* A socket whose last close() waits for ever, as data of it will not be taken */
+static int lingering(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	static const struct linger linger = { 1, 1000000 };
+	static const int small = 4096;
+	socklen_t len = sizeof(sa);
+	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+	char data[4096] = "";
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK(!bind(server, (struct sockaddr *)&sa, len) && !listen(server, 1));
+	CHECK(!getsockname(server, (struct sockaddr *)&sa, &len));
+	setsockopt(server, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	CHECK(!setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	CHECK(!connect(fd, (struct sockaddr *)&sa, len));
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (send(fd, data, sizeof(data), 0) > 0)
+		;
+	return fd;
+}
+
+/* So many of them with what is sent, by who has no other reference to them then */
+static void send_lingering(const void *data, uint32_t len, int nr)
+{
+	int fds[16] = { 0 }, i;
+
+	for (i = 0; i < nr; i++)
+		fds[i] = lingering();
+	CHECK(g_send(&evil, data, len, fds, nr));
+	for (i = 0; i < nr; i++)
+		close(fds[i]);
+}
+
+/* Wherever they come: none of them keeps the others waiting */
+static void descriptors_that_linger(void)
+{
+	struct { struct vu_header h; struct vu_region_access a; } m = {
+		.h = { .command = VU_REGION_READ, .size = sizeof(m) },
+		.a = { .region = 0, .count = 4 },
+	};
+	struct vu_header h = { .command = VU_GET_INFO, .size = sizeof(h) }, bad = { 0 };
+	int where;
+
+	setup();
+	for (where = 0; where < 4; where++) {
+		g_connect(&evil, 0);
+		CHECK_EQ(g_version(&evil), 0);
+		daemon_pause();
+		if (where == 0)
+			send_lingering(&h, sizeof(h), 16);
+		if (where == 1)
+			send_lingering(&bad, sizeof(bad), 1);
+		if (where == 2) {
+			/* a look shows the next descriptors that there are, and no others */
+			CHECK(g_send(&evil, &bad, sizeof(bad), &evil.irq[0], 1));
+			send_lingering(&h, sizeof(h), 3);
+		}
+		if (where == 3) {
+			CHECK(g_send(&evil, &m, sizeof(m.h), &evil.irq[0], 1));
+			send_lingering(&m.a, sizeof(m.a), 3);
+		}
+		daemon_continue();
+		bystander_works();
+		g_close(&evil);
+		bystander_works();
+	}
 	teardown();
 }
 
@@ -1125,6 +1197,7 @@ static const struct tap_test tests[] = {
 	{ "half_a_message", half_a_message },
 	{ "no_reader", no_reader },
 	{ "descriptors", descriptors },
+	{ "descriptors_that_linger", descriptors_that_linger },
 	{ "wrong_descriptors", wrong_descriptors },
 	{ "bad_interrupts", bad_interrupts },
 	{ "bad_maps", bad_maps },

@@ -40,7 +40,7 @@ int fabric_add_port(struct fabric_state *st, const uint8_t *gid)
 {
 	uint32_t i, nr = atomic_load(&st->nr_ports);
 
-	if (nr == FABRIC_MAX_PORTS || !memcmp(gid, no_gid, FABRIC_GID_LEN))
+	if (nr >= FABRIC_MAX_PORTS || !memcmp(gid, no_gid, FABRIC_GID_LEN))
 		return -1;
 	for (i = 0; i < nr; i++)
 		if (!memcmp(st->ports[i].gid, gid, FABRIC_GID_LEN))

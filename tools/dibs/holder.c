@@ -5,6 +5,10 @@
  * It has the sockets, the descriptors and the state, looks into none of them, and
  * sees to it that there is a worker. Worker and holder share one table of
  * descriptors, so whatever a worker has received is there for the next one.
+ *
+ * Security: the holder has no sandbox, and a worker that a guest has taken over can
+ * write whatever it likes to the state. What the holder acts upon it remembers itself;
+ * what it has to take from there it takes once, and then checks it.
  */
 #include <errno.h>
 #include <limits.h>
@@ -35,6 +39,19 @@
 
 /* Workers that may die, each by itself, of different requests of one client */
 #define MAX_PORT_DEATHS	5
+
+/**
+ * struct own_port - what the holder itself knows of a port
+ * @name: for people
+ * @path: of the socket
+ */
+struct own_port {
+	char name[PORT_NAME_MAX];
+	char path[PORT_PATH_MAX];
+};
+
+static struct own_port own[FABRIC_MAX_PORTS];
+static uint32_t nr_own;
 
 static pid_t start_worker(struct state *st)
 {
@@ -72,31 +89,37 @@ static bool poisonous(struct port_state *port, uint64_t serving, int how)
 static bool blame(struct state *st, int how)
 {
 	uint64_t serving = atomic_exchange(&st->serving, 0);
+	uint32_t nr = (serving >> 48) - 1;
 	struct port_state *port;
 
 	atomic_fetch_add(&st->restarts, 1);
-	if (!serving) {
+	if (!serving || nr >= nr_own) {
 		log_event("worker: died (%d), starting another", how);
 		return false;
 	}
-	port = &st->ports[(serving >> 48) - 1];
-	log_event("worker: died (%d) serving port %s, starting another", how, port->name);
+	port = &st->ports[nr];
+	log_event("worker: died (%d) serving port %s, starting another", how, own[nr].name);
 	return !poisonous(port, serving, how) || !atomic_exchange(&port->poison, 1);
 }
 
 int state_add_port(struct state *st, const char *name, const char *path, int fd,
 		   const uint8_t *gid)
 {
-	uint32_t nr = atomic_load(&st->fabric.nr_ports);
-	struct port_state *port = &st->ports[nr];
+	struct own_port *mine = &own[nr_own];
+	struct port_state *port = &st->ports[nr_own];
 
-	if (nr == FABRIC_MAX_PORTS || strlen(path) >= sizeof(port->path) ||
-	    strlen(name) >= sizeof(port->name))
+	if (nr_own >= FABRIC_MAX_PORTS || strlen(path) >= sizeof(mine->path) ||
+	    strlen(name) >= sizeof(mine->name))
 		return -1;
-	strcpy(port->name, name);
-	strcpy(port->path, path);
+	strcpy(mine->name, name);
+	strcpy(mine->path, path);
+	memcpy(port->name, mine->name, sizeof(port->name));
+	memcpy(port->path, mine->path, sizeof(port->path));
 	port->listen_fd = fd;
-	return fabric_add_port(&st->fabric, gid) < 0 ? -1 : 0;
+	if (fabric_add_port(&st->fabric, gid) != (int)nr_own)
+		return -1;
+	nr_own++;
+	return 0;
 }
 
 int listen_at(const char *path)
@@ -121,14 +144,14 @@ fail:
 	return -1;
 }
 
-static int add_wanted(struct state *st, const char *dir)
+static int add_wanted(struct state *st, const char *dir, const char *name)
 {
 	char path[PATH_MAX], id[PORT_NAME_MAX + 16];
 	uint8_t gid[UUID_LEN];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s.sock", dir, st->want_name);
-	snprintf(id, sizeof(id), "%04x/%s", st->fabric_id, st->want_name);
+	snprintf(path, sizeof(path), "%s/%s.sock", dir, name);
+	snprintf(id, sizeof(id), "%04x/%s", st->fabric_id, name);
 	uuid_of_name(id, gid);
 	/* a name that is taken must not take away the socket of its owner */
 	if (!access(path, F_OK))
@@ -136,7 +159,7 @@ static int add_wanted(struct state *st, const char *dir)
 	fd = listen_at(path);
 	if (fd < 0)
 		return -1;
-	if (!state_add_port(st, st->want_name, path, fd, gid))
+	if (!state_add_port(st, name, path, fd, gid))
 		return 0;
 	close(fd);
 	unlink(path);
@@ -146,15 +169,17 @@ static int add_wanted(struct state *st, const char *dir)
 static void on_want(struct state *st, const char *dir)
 {
 	static const uint64_t one = 1;
+	char name[PORT_NAME_MAX];
 	uint64_t n;
 
 	if (read(st->want_fd, &n, sizeof(n)) < 0 || !atomic_load(&st->want_port))
 		return;
-	st->want_name[PORT_NAME_MAX - 1] = '\0';
-	if (dir && !strchr(st->want_name, '/') && !add_wanted(st, dir))
-		log_event("port %s: added", st->want_name);
+	memcpy(name, st->want_name, sizeof(name));
+	name[PORT_NAME_MAX - 1] = '\0';
+	if (dir && !strchr(name, '/') && !add_wanted(st, dir, name))
+		log_event("port %s: added", name);
 	else
-		log_event("port %s: cannot be added", st->want_name);
+		log_event("port %s: cannot be added", name);
 	atomic_store(&st->want_port, 0);
 	if (write(st->nudge_fd, &one, sizeof(one)) < 0)
 		return;
@@ -208,13 +233,12 @@ static int watch_worker(struct state *st, pid_t pid, const char *dir)
 	}
 }
 
-static void unlink_sockets(const struct state *st)
+static void unlink_sockets(void)
 {
 	uint32_t i;
 
-	for (i = 0; i < atomic_load(&st->fabric.nr_ports); i++)
-		if (st->ports[i].path[0])
-			unlink(st->ports[i].path);
+	for (i = 0; i < nr_own; i++)
+		unlink(own[i].path);
 }
 
 int holder_run(struct state *st, const char *socket_dir)
@@ -243,7 +267,7 @@ int holder_run(struct state *st, const char *socket_dir)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	unlink_sockets(st);
+	unlink_sockets();
 	log_event("fabric 0x%04x: ended", st->fabric_id);
 	return 0;
 }

@@ -26,6 +26,7 @@ run() {
 
 run fabric_test plain
 run virtq_test plain
+run holder_test plain
 run conform_test asan
 run hostile_test asan
 run hostile_test plain

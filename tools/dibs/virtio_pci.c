@@ -259,6 +259,7 @@ static void set_status(struct port *p, uint8_t want)
 {
 	struct vpci_state *v = &p->st->vpci;
 	uint8_t old = atomic_load(&v->status);
+	bool start;
 
 	if (!want) {
 		device_reset(p);
@@ -267,12 +268,19 @@ static void set_status(struct port *p, uint8_t want)
 	/* 3.1.1: what was not offered, or is required, decides */
 	if (v->driver_features & ~dev->features || dev->required & ~v->driver_features)
 		want &= ~(VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
-	want |= old & VIRTIO_CONFIG_S_NEEDS_RESET;
+	/* 2.1.1: the driver does not take them back */
+	want |= old;
+	start = want & ~old & VIRTIO_CONFIG_S_DRIVER_OK;
+	if (start) {
+		attach_queues(p);
+		if (!queues_ok(p))
+			want |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	}
 	atomic_store(&v->status, want);
-	if (!(want & ~old & VIRTIO_CONFIG_S_DRIVER_OK))
+	fault_point(FAULT_STATUS_SET);
+	if (!start)
 		return;
-	attach_queues(p);
-	if (!queues_ok(p)) {
+	if (want & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		needs_reset(p);
 		return;
 	}
@@ -486,6 +494,11 @@ static bool serve_queue(struct port *p, uint32_t nr, struct vpci_turn *turn)
 
 	if (!q->st->enabled)
 		return false;
+	/* it may have been enabled after DRIVER_OK */
+	if (!vq_addresses_ok(q->st)) {
+		q->broken = true;
+		return false;
+	}
 	more = dev->serve(p, nr, turn);
 	if (vq_should_notify(q))
 		notify(p, q->st->vector, ISR_QUEUE);
@@ -529,8 +542,13 @@ static void resume_stalled(struct port *p)
 	uint32_t i;
 
 	for (i = 0; i < dev->nr_queues && vpci_running(p); i++) {
-		if (!(p->vpci.stalled >> i & 1) || !vq_resume(&p->vpci.queue[i]))
+		if (!(p->vpci.stalled >> i & 1))
 			continue;
+		if (!vq_resume(&p->vpci.queue[i])) {
+			if (p->vpci.queue[i].broken)
+				needs_reset(p);
+			continue;
+		}
 		p->vpci.stalled &= ~(1u << i);
 		if (vq_should_notify(&p->vpci.queue[i]))
 			notify(p, p->st->vpci.queue[i].vector, ISR_QUEUE);

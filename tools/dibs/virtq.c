@@ -278,12 +278,14 @@ bool vq_reachable(const struct vq *q)
  * Or where this one has, because the memory was away. What was given back may not have
  * been published, nor the driver been notified of it.
  *
- * Return: false if the rings cannot be reached.
+ * Return: false if the rings cannot be reached, or if @q is broken.
  */
 bool vq_resume(struct vq *q)
 {
 	const struct vq_state *st = q->st;
 
+	if (!vq_addresses_ok(st))
+		return broken(q);
 	/* so much at most is given back before a driver is notified */
 	q->told = vq_position(q) - VQ_MAX_SIZE;
 	return vq_reachable(q) && field_write(q, st->used + 2, vq_position(q));

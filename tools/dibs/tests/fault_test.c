@@ -6,6 +6,8 @@
  *
  * The daemon that DIBS_FABRIC names has been built with DIBS_FAULT.
  */
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -359,6 +361,28 @@ static void memory_away(void)
 	daemon_stop();
 }
 
+/* Rings that are nowhere, and a worker that dies when the driver starts with them */
+static void rings_nowhere(void)
+{
+	char fault[32];
+
+	/* ACKNOWLEDGE and DRIVER, FEATURES_OK, DRIVER_OK */
+	snprintf(fault, sizeof(fault), "%d:3", FAULT_STATUS_SET);
+	daemon_start(1, fault);
+	g_connect(&a, 0);
+	CHECK_EQ(g_version(&a), 0);
+	CHECK_EQ(g_map(&a, G_IOVA, G_MEM, 0, 3, a.memfd), 0);
+	g_setup(&a);
+	g_reg_write(&a, 0, VIRTIO_PCI_COMMON_Q_SELECT, 6, 2);
+	g_reg_write(&a, 0, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	g_start(&a);
+	CHECK_EQ(status_number("restarts", 0), 1);
+	CHECK_EQ(g_status(&a), 15 | VIRTIO_CONFIG_S_NEEDS_RESET);
+	CHECK_EQ(status_number("joined", 0), 0);
+	g_close(&a);
+	daemon_stop();
+}
+
 /* From the death of a worker to the answer of the next one */
 static void restart_time(void)
 {
@@ -436,6 +460,7 @@ static const struct tap_test tests[] = {
 	{ "workers_do_not_live", workers_do_not_live },
 	{ "next_client", next_client },
 	{ "memory_away", memory_away },
+	{ "rings_nowhere", rings_nowhere },
 	{ "restart_time", restart_time },
 	{ "killed_at_random", killed_at_random },
 };

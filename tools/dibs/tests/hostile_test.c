@@ -724,23 +724,71 @@ static void bad_rings(void)
 		{ VIRTIO_PCI_COMMON_Q_SIZE, 512, 2 },
 		{ VIRTIO_PCI_COMMON_Q_SIZE, 0x8000, 2 },
 	};
-	uint32_t i;
+	uint32_t i, n = sizeof(bad) / sizeof(bad[0]);
 
 	open_evil();
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	/* before DRIVER_OK, and after it */
+	for (i = 0; i < 2 * n; i++) {
 		g_reset(&evil);
 		g_setup(&evil);
+		if (i >= n)
+			g_start(&evil);
 		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_SELECT, 6, 2);
 		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_DESCLO, G_IOVA, 4);
 		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_AVAILLO, G_IOVA + 0x1000, 4);
 		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_USEDLO, G_IOVA + 0x2000, 4);
-		g_reg_write(&evil, 0, bad[i].reg, bad[i].v, bad[i].len);
+		g_reg_write(&evil, 0, bad[i % n].reg, bad[i % n].v, bad[i % n].len);
 		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
-		g_start(&evil);
+		if (i < n)
+			g_start(&evil);
 		((struct vring_avail *)(evil.mem + 0x1000))->idx = 1;
 		g_kick(&evil, 6);
 		expect_broken();
 	}
+	close_evil();
+}
+
+/* Enabled after DRIVER_OK: with a buffer that would be served if the rings were good */
+static void late_rings(uint32_t size, uint32_t descs, uint32_t avail, uint32_t used)
+{
+	static const uint16_t one = 1;
+	const struct vring_desc chain[] = {
+		{ g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 1 },
+		{ g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0 },
+	};
+
+	memset(evil.mem + G_DATA, 0, 0x10000);
+	memcpy(evil.mem + descs, chain, sizeof(chain));
+	memcpy(evil.mem + avail + 2, &one, sizeof(one));
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_SELECT, 6, 2);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_SIZE, size, 2);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_DESCLO, g_iova(descs), 4);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_AVAILLO, g_iova(avail), 4);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_USEDLO, g_iova(used), 4);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+	g_kick(&evil, 6);
+}
+
+static void bad_late_rings(void)
+{
+	const uint32_t descs = G_DATA, avail = G_DATA + 0x4000, used = G_DATA + 0x8000;
+
+	open_evil();
+	late_rings(3, descs, avail, used);
+	expect_broken();
+	late_rings(512, descs, avail, used);
+	expect_broken();
+	late_rings(G_QSIZE, descs + 8, avail, used);
+	expect_broken();
+	late_rings(G_QSIZE, descs, avail + 1, used);
+	expect_broken();
+	late_rings(G_QSIZE, descs, avail, used + 2);
+	expect_broken();
+	/* what the driver may not do, but with rings that are good */
+	late_rings(G_QSIZE, descs, avail, used);
+	CHECK_EQ(g_status(&evil), 15);
+	CHECK_EQ(g_query(&good[0], evil.gid), 0);
+	CHECK_EQ(*(uint16_t *)(evil.mem + used + 2), 1);
 	close_evil();
 }
 
@@ -812,6 +860,15 @@ static void features_and_status(void)
 	put_avail(0, 0);
 	g_status(&evil);
 	CHECK(!g_has_used(&evil, 0));
+	/* what is set stays so until a reset, and a device that needs one does not start */
+	g_start(&evil);
+	put_avail(MOVEQ, G_QSIZE);
+	while (!(g_status(&evil) & VIRTIO_CONFIG_S_NEEDS_RESET))
+		usleep(1000);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 11, 1);
+	CHECK_EQ(g_status(&evil), 0x4f);
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
+	CHECK_EQ(g_query(&good[0], evil.gid), VIRTIO_DIBS_S_NETUNREACH);
 	close_evil();
 }
 
@@ -1211,6 +1268,7 @@ static const struct tap_test tests[] = {
 	{ "indirect_descriptors", indirect_descriptors },
 	{ "bad_addresses", bad_addresses },
 	{ "bad_rings", bad_rings },
+	{ "bad_late_rings", bad_late_rings },
 	{ "bad_event_buffers", bad_event_buffers },
 	{ "bad_signal_buffers", bad_signal_buffers },
 	{ "features_and_status", features_and_status },

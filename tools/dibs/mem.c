@@ -241,12 +241,17 @@ int mem_map_add(struct mem *m, uint64_t iova, uint64_t size, uint64_t offset,
 	return 0;
 }
 
-static void map_del(struct mem *m, uint32_t n)
+/* Of the maps, in the order of addresses, those from the first to before the end */
+static void maps_del(struct mem *m, uint32_t first, uint32_t end)
 {
-	atomic_store(&nth(m, n)->live, 0);
-	fault_point(FAULT_MAP_DELETED);
-	m->nr--;
-	memmove(&m->order[n], &m->order[n + 1], (m->nr - n) * sizeof(*m->order));
+	uint32_t n;
+
+	for (n = first; n < end; n++) {
+		atomic_store(&nth(m, n)->live, 0);
+		fault_point(FAULT_MAP_DELETED);
+	}
+	memmove(&m->order[first], &m->order[end], (m->nr - end) * sizeof(*m->order));
+	m->nr -= end - first;
 }
 
 /**
@@ -269,8 +274,8 @@ int mem_map_del(struct mem *m, uint64_t iova, uint64_t size)
 		if (nth(m, n)->iova < iova ||
 		    nth(m, n)->iova + (nth(m, n)->size - 1) > last)
 			return -EINVAL;
-	while (n > at)
-		map_del(m, --n);
+	if (n > at)
+		maps_del(m, at, n);
 	return 0;
 }
 
@@ -279,13 +284,39 @@ void mem_map_del_all(struct mem *m)
 {
 	uint32_t i;
 
-	while (m->nr)
-		map_del(m, m->nr - 1);
+	if (m->nr)
+		maps_del(m, 0, m->nr);
 	atomic_store(&m->st->nr_slots, 0);
 	for (i = 0; i < MEM_MAX_FILES; i++)
 		if (file_used(m->st, i))
 			file_drop(m, i);
 	m->broken = false;
+}
+
+static int compare_maps(const void *a, const void *b, void *st)
+{
+	const uint32_t *x = a, *y = b;
+	const struct mem_map *maps = ((const struct mem_state *)st)->maps;
+
+	return (maps[*x].iova > maps[*y].iova) - (maps[*x].iova < maps[*y].iova);
+}
+
+/* All that are live, as if they had been added one by one */
+static int order_all(struct mem *m)
+{
+	uint32_t i, used = atomic_load(&m->st->nr_slots);
+
+	if (!used)
+		return 0;
+	m->order = malloc(used * sizeof(*m->order));
+	if (!m->order)
+		return -ENOMEM;
+	m->room = used;
+	for (i = 0; i < used; i++)
+		if (atomic_load(&m->st->maps[i].live))
+			m->order[m->nr++] = i;
+	qsort_r(m->order, m->nr, sizeof(*m->order), compare_maps, m->st);
+	return 0;
 }
 
 /**
@@ -302,13 +333,9 @@ int mem_open(struct mem *m, struct mem_state *st)
 
 	memset(m, 0, sizeof(*m));
 	m->st = st;
-	for (i = 0; i < atomic_load(&st->nr_slots); i++) {
-		if (!atomic_load(&st->maps[i].live))
-			continue;
-		rc = order_insert(m, i);
-		if (rc)
-			return rc;
-	}
+	rc = order_all(m);
+	if (rc)
+		return rc;
 	for (i = 0; i < MEM_MAX_FILES; i++) {
 		rc = file_used(st, i) ? file_mmap(m, i) : 0;
 		if (rc)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../fault.h"
@@ -196,6 +197,35 @@ static void descriptors_closed_once(void)
 	daemon_stop();
 }
 
+/* As much memory as there can be, in the order that takes longest to put in order */
+static void descending_maps(void)
+{
+	struct timespec t[2];
+	uint64_t i;
+	long ms;
+
+	daemon_start(2, NULL);
+	g_open(&a, 0);
+	g_connect(&b, 1);
+	CHECK_EQ(g_version(&b), 0);
+	for (i = 65536; i; i--)
+		CHECK_EQ(g_map(&b, i * 2 * PAGE, PAGE, 0, 3, b.memfd), 0);
+	clock_gettime(CLOCK_MONOTONIC, &t[0]);
+	kill(daemon_worker(), SIGKILL);
+	CHECK_EQ(g_query(&a, a.gid), 0);
+	clock_gettime(CLOCK_MONOTONIC, &t[1]);
+	ms = (t[1].tv_sec - t[0].tv_sec) * 1000 + (t[1].tv_nsec - t[0].tv_nsec) / 1000000;
+	printf("# %ld ms for a new worker\n", ms);
+	CHECK(ms < 300);
+	/* the same order as before */
+	CHECK_EQ(g_map(&b, 2 * PAGE, 2 * PAGE, 0, 3, b.memfd), EEXIST);
+	CHECK_EQ(g_unmap(&b, 65536 * 2 * PAGE, PAGE), 0);
+	CHECK_EQ(g_map(&b, 65536 * 2 * PAGE, PAGE, 0, 3, b.memfd), 0);
+	g_close(&a);
+	g_close(&b);
+	daemon_stop();
+}
+
 /* A client that does not take its answer, and a worker that has nothing to do after it */
 static void unread_reply(void)
 {
@@ -256,6 +286,7 @@ static const struct tap_test tests[] = {
 	{ "worker_killed_at_every_message", worker_killed_at_every_message },
 	{ "moves_before_requests", moves_before_requests },
 	{ "descriptors_closed_once", descriptors_closed_once },
+	{ "descending_maps", descending_maps },
 	{ "unread_reply", unread_reply },
 	{ "memory_not_mapped", memory_not_mapped },
 };

@@ -6,8 +6,8 @@
  * that it must not forget is in &struct state; what it has beside that it makes
  * anew from there when it takes the place of a worker that has died.
  */
+#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
 #include <signal.h>
@@ -198,22 +198,23 @@ static bool adopt(int fd)
 	return false;
 }
 
-/* Descriptors are given out from the lowest, so none is far behind the last known */
-#define FD_SLACK	64
-
+/* What a worker that died had for itself, or had not come to note */
 static void sweep_fds(void)
 {
-	int fd, quiet = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int fd;
 
-	for (fd = STDERR_FILENO + 1; quiet < FD_SLACK; fd++) {
-		if (fcntl(fd, F_GETFD) < 0) {
-			quiet++;
-			continue;
-		}
-		quiet = 0;
-		if (!known_fd(fd) && !adopt(fd))
+	if (!dir) {
+		log_event("worker: no /proc: descriptors of the last one stay open");
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		fd = atoi(entry->d_name);
+		if (fd != dirfd(dir) && !known_fd(fd) && !adopt(fd))
 			vu_drop_fd(fd);
 	}
+	closedir(dir);
 }
 
 static void port_init(uint32_t nr)

@@ -197,6 +197,29 @@ static void descriptors_closed_once(void)
 	daemon_stop();
 }
 
+/* What a worker had above the descriptors of guests that have gone since */
+static void descriptors_above_a_hole(void)
+{
+	enum { MANY = 20 };
+	static struct guest g[MANY];
+	int i, round, before;
+
+	daemon_start(MANY, NULL);
+	before = daemon_fds();
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < MANY; i++)
+			g_open(&g[i], i);
+		CHECK(daemon_fds() > before + 64);
+		daemon_kill_worker();
+		for (i = 0; i < MANY; i++)
+			g_close(&g[i]);
+		await_fds(before);
+		daemon_kill_worker();
+		await_fds(before);
+	}
+	daemon_stop();
+}
+
 /* As much memory as there can be, in the order that takes longest to put in order */
 static void descending_maps(void)
 {
@@ -288,6 +311,7 @@ static const struct tap_test tests[] = {
 	{ "descriptors_closed_once", descriptors_closed_once },
 	{ "descending_maps", descending_maps },
 	{ "unread_reply", unread_reply },
+	{ "descriptors_above_a_hole", descriptors_above_a_hole },
 	{ "memory_not_mapped", memory_not_mapped },
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "fault.h"
 #include "state.h"
 #include "uuid.h"
 
@@ -99,16 +100,19 @@ static const char *add(struct control *c, const char *name)
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 	static const uint64_t one = 1;
 	size_t len = strspn(name, allowed);
+	bool busy = atomic_load(&c->st->want_port);
 
 	if (!len || name[len] || len >= PORT_NAME_MAX)
 		return "{\"error\": \"bad name\"}";
-	if (atomic_load(&c->st->want_port))
-		return "{\"error\": \"busy\"}";
-	strcpy(c->st->want_name, name);
-	atomic_store(&c->st->want_port, 1);
+	if (!busy) {
+		strcpy(c->st->want_name, name);
+		atomic_store(&c->st->want_port, 1);
+		fault_point(FAULT_WANTED);
+	}
+	/* also if busy: a worker may have died before it came to that */
 	if (write(c->st->want_fd, &one, sizeof(one)) < 0)
 		return "{\"error\": \"no holder\"}";
-	return "{}";
+	return busy ? "{\"error\": \"busy\"}" : "{}";
 }
 
 static char *answer(struct control *c, const char *line)

@@ -40,7 +40,22 @@ static int file_mmap(struct mem *m, uint32_t i)
 	if (base == MAP_FAILED)
 		return -errno;
 	m->base[i] = base;
+	m->used += file->size;
+	m->all->used += file->size;
 	return 0;
+}
+
+static void file_munmap(struct mem *m, uint32_t i)
+{
+	uint64_t size;
+
+	if (!m->base[i])
+		return;
+	size = m->st->files[i].size;
+	munmap(m->base[i], size);
+	m->base[i] = NULL;
+	m->used -= size;
+	m->all->used -= size;
 }
 
 static void file_drop(struct mem *m, uint32_t i)
@@ -49,36 +64,27 @@ static void file_drop(struct mem *m, uint32_t i)
 
 	atomic_store(&file->used, 0);
 	fault_point(FAULT_FILE_DROPPED);
-	if (m->base[i])
-		munmap(m->base[i], file->size);
-	m->base[i] = NULL;
+	file_munmap(m, i);
 	close(file->fd);
 }
 
-static bool file_has_maps(const struct mem *m, uint32_t i)
+/* A slot for a file of that size, or -1 */
+static int file_slot(struct mem *m, uint64_t size)
 {
-	uint32_t n;
-
-	for (n = 0; n < m->nr; n++)
-		if (m->st->maps[m->order[n]].file == i)
-			return true;
-	return false;
-}
-
-static int file_slot(struct mem *m)
-{
+	uint64_t share = MEM_ROOM / m->all->shares;
 	uint32_t i;
+	int slot = -1;
 
-	for (i = 0; i < MEM_MAX_FILES; i++)
-		if (!file_used(m->st, i))
-			return i;
 	for (i = 0; i < MEM_MAX_FILES; i++) {
-		if (file_has_maps(m, i))
-			continue;
-		file_drop(m, i);
-		return i;
+		if (file_used(m->st, i) && !m->maps[i])
+			file_drop(m, i);
+		if (!file_used(m->st, i))
+			slot = i;
 	}
-	return -1;
+	if (m->used > share || size > share - m->used ||
+	    m->all->used > MEM_ROOM || size > MEM_ROOM - m->all->used)
+		return -1;
+	return slot;
 }
 
 /*
@@ -114,7 +120,7 @@ static int file_get(struct mem *m, int fd, uint32_t *file)
 			return 0;
 		}
 	}
-	i = file_slot(m);
+	i = file_slot(m, sb.st_size);
 	if (i < 0)
 		return -ENOSPC;
 	m->st->files[i].fd = fd;
@@ -202,6 +208,8 @@ static bool is_same(const struct mem_map *map, uint64_t iova, uint64_t size,
  * @fd: the file, kept if mem_owns_fd() says so afterwards; -1 for a range that
  *	exists and cannot be reached
  *
+ * A file takes address space as a whole, so its size counts and not that of the range.
+ *
  * Return: 0, also if this very range exists; or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM or
  *	what the file's system calls say.
  */
@@ -236,6 +244,8 @@ int mem_map_add(struct mem *m, uint64_t iova, uint64_t size, uint64_t offset,
 	rc = order_insert(m, slot);
 	if (rc)
 		return rc;
+	if (file != MEM_NO_FILE)
+		m->maps[file]++;
 	atomic_store(&map->live, 1);
 	fault_point(FAULT_MAP_ADDED);
 	return 0;
@@ -247,6 +257,8 @@ static void maps_del(struct mem *m, uint32_t first, uint32_t end)
 	uint32_t n;
 
 	for (n = first; n < end; n++) {
+		if (nth(m, n)->file != MEM_NO_FILE)
+			m->maps[nth(m, n)->file]--;
 		atomic_store(&nth(m, n)->live, 0);
 		fault_point(FAULT_MAP_DELETED);
 	}
@@ -305,6 +317,7 @@ static int compare_maps(const void *a, const void *b, void *st)
 static int order_all(struct mem *m)
 {
 	uint32_t i, used = atomic_load(&m->st->nr_slots);
+	const struct mem_map *map;
 
 	if (!used)
 		return 0;
@@ -312,9 +325,14 @@ static int order_all(struct mem *m)
 	if (!m->order)
 		return -ENOMEM;
 	m->room = used;
-	for (i = 0; i < used; i++)
-		if (atomic_load(&m->st->maps[i].live))
-			m->order[m->nr++] = i;
+	for (i = 0; i < used; i++) {
+		map = &m->st->maps[i];
+		if (!atomic_load(&map->live))
+			continue;
+		m->order[m->nr++] = i;
+		if (map->file != MEM_NO_FILE)
+			m->maps[map->file]++;
+	}
 	qsort_r(m->order, m->nr, sizeof(*m->order), compare_maps, m->st);
 	return 0;
 }
@@ -323,16 +341,18 @@ static int order_all(struct mem *m)
  * mem_open() - a worker begins to use a guest's memory
  * @m: to be filled in
  * @st: the state, all zeroes for a new guest
+ * @all: what it shares with others
  *
  * Return: 0 or a negative errno.
  */
-int mem_open(struct mem *m, struct mem_state *st)
+int mem_open(struct mem *m, struct mem_state *st, struct mem_room *all)
 {
 	uint32_t i;
 	int rc;
 
 	memset(m, 0, sizeof(*m));
 	m->st = st;
+	m->all = all;
 	rc = order_all(m);
 	if (rc)
 		return rc;
@@ -350,8 +370,7 @@ void mem_close(struct mem *m)
 	uint32_t i;
 
 	for (i = 0; i < MEM_MAX_FILES; i++)
-		if (m->base[i])
-			munmap(m->base[i], m->st->files[i].size);
+		file_munmap(m, i);
 	free(m->order);
 	memset(m, 0, sizeof(*m));
 }

@@ -18,6 +18,14 @@
 #define MEM_MAX_MAPS	65536
 #define MEM_NO_FILE	UINT32_MAX
 
+/*
+ * Address space for the files of all guests: so much that there is enough whoever begins
+ * with a worker, and in which order. It is divided among the ports, and among so many at
+ * least.
+ */
+#define MEM_ROOM	(1ull << 46)
+#define MEM_MIN_SHARES	16
+
 /**
  * struct mem_file - a file of guest memory; outlives a worker
  * @used: commit word: what follows is valid
@@ -65,9 +73,22 @@ struct mem_state {
 };
 
 /**
+ * struct mem_room - what all guests of a worker share
+ * @shares: among so many the address space is divided
+ * @used: how much of it is in use
+ */
+struct mem_room {
+	uint32_t shares;
+	uint64_t used;
+};
+
+/**
  * struct mem - a worker's view of a guest's memory
  * @st: the state behind it
+ * @all: what it shares with others
+ * @used: its part of that
  * @base: where the files are mapped, NULL if they are not
+ * @maps: of each file, how many
  * @order: slots of @st->maps that are live, by address
  * @nr: how many
  * @room: allocated length of @order
@@ -75,14 +96,17 @@ struct mem_state {
  */
 struct mem {
 	struct mem_state *st;
+	struct mem_room *all;
+	uint64_t used;
 	uint8_t *base[MEM_MAX_FILES];
+	uint32_t maps[MEM_MAX_FILES];
 	uint32_t *order;
 	uint32_t nr;
 	uint32_t room;
 	volatile bool broken;
 };
 
-int mem_open(struct mem *m, struct mem_state *st);
+int mem_open(struct mem *m, struct mem_state *st, struct mem_room *all);
 void mem_close(struct mem *m);
 
 int mem_map_add(struct mem *m, uint64_t iova, uint64_t size, uint64_t offset,

@@ -38,6 +38,7 @@
  * @fabric: the fabric
  * @ports: the ports
  * @nr_ports: how many of them are being served
+ * @room: for their guests' memory
  * @epoll: epoll descriptor
  * @control: control connections
  */
@@ -46,6 +47,7 @@ struct worker {
 	struct fabric fabric;
 	struct port *ports;
 	uint32_t nr_ports;
+	struct mem_room room;
 	int epoll;
 	struct control control;
 };
@@ -230,7 +232,7 @@ static void port_init(uint32_t nr)
 	p->serving = &w.st->serving;
 	p->reply_pipe = w.st->reply_pipe;
 	/* for instance sealed meanwhile: that is this port's own trouble */
-	if (mem_open(&p->mem, &p->st->vu.mem))
+	if (mem_open(&p->mem, &p->st->vu.mem, &w.room))
 		p->failed = "its memory cannot be mapped again";
 }
 
@@ -278,6 +280,7 @@ static void add_ports(void)
 {
 	uint32_t nr = atomic_load(&w.st->fabric.nr_ports);
 
+	w.room.shares = nr > MEM_MIN_SHARES ? nr : MEM_MIN_SHARES;
 	for (; w.nr_ports < nr; w.nr_ports++)
 		port_init(w.nr_ports);
 }

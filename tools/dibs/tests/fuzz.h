@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static struct state *st;
 static struct fabric fabric;
 static struct port ports[2];
+static struct mem_room room = { .shares = MEM_MIN_SHARES };
 static uint8_t next_token;
 
 ssize_t getrandom(void *buf, size_t len, unsigned int flags)
@@ -88,7 +89,7 @@ static void fuzz_init(void)
 			.fabric_id = 0xff01, .ops = &vpci_ops, .serving = &st->serving,
 			.reply_pipe = st->reply_pipe,
 		};
-		mem_open(&ports[i].mem, &st->ports[i].vu.mem);
+		mem_open(&ports[i].mem, &st->ports[i].vu.mem, &room);
 	}
 	fabric_open(&fabric, &st->fabric);
 	fabric.wake = fuzz_wake;

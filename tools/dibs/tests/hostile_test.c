@@ -460,6 +460,48 @@ static void many_maps(void)
 	teardown();
 }
 
+static int huge_file(uint64_t size)
+{
+	int fd = memfd_create("huge", MFD_CLOEXEC);
+
+	CHECK(fd >= 0 && !ftruncate(fd, size));
+	return fd;
+}
+
+/* Address space is what there is a share of for each: a new worker maps it all again */
+static void huge_files(void)
+{
+	const uint64_t tb = 1ull << 40, iova = 1ull << 50;
+	int huge = huge_file(60 * tb), fd[3], i;
+
+	setup();
+	for (i = 0; i < 3; i++)
+		fd[i] = huge_file(3 * tb);
+	g_connect(&evil, 0);
+	CHECK_EQ(g_version(&evil), 0);
+	CHECK_EQ(g_map(&evil, iova, PAGE, 0, 3, huge), ENOSPC);
+	CHECK_EQ(g_map(&evil, iova, PAGE, 0, 3, fd[0]), 0);
+	CHECK_EQ(g_map(&evil, iova + PAGE, PAGE, 0, 3, fd[1]), ENOSPC);
+	/* what is not in use makes room */
+	CHECK_EQ(g_unmap(&evil, iova, PAGE), 0);
+	CHECK_EQ(g_map(&evil, iova, PAGE, 0, 3, fd[1]), 0);
+	CHECK_EQ(g_map(&evil, iova + PAGE, PAGE, 0, 3, fd[2]), ENOSPC);
+	daemon_kill_worker();
+	bystander_works();
+	CHECK_EQ(status_number("connected", 0), 1);
+	CHECK_EQ(g_map(&evil, iova + PAGE, PAGE, 0, 3, fd[2]), ENOSPC);
+	CHECK_EQ(g_map(&evil, iova + PAGE, PAGE, 0, 3, evil.memfd), 0);
+	g_close(&evil);
+	bystander_works();
+	CHECK_EQ(status_number("restarts", 0), 1);
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+	close(huge);
+	g_close(&good[0]);
+	g_close(&good[1]);
+	daemon_stop();
+}
+
 /* A buffer in pieces that are elsewhere in the file, forwards and backwards */
 static void buffer_across_maps(void)
 {
@@ -1273,6 +1315,7 @@ static const struct tap_test tests[] = {
 	{ "bad_interrupts", bad_interrupts },
 	{ "bad_maps", bad_maps },
 	{ "many_maps", many_maps },
+	{ "huge_files", huge_files },
 	{ "buffer_across_maps", buffer_across_maps },
 	{ "truncated_memory", truncated_memory },
 	{ "unmapped_dmb", unmapped_dmb },

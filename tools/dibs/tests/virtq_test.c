@@ -19,6 +19,7 @@
 
 static uint8_t *memory;
 static struct mem_state *mem_state;
+static struct mem_room room = { .shares = MEM_MIN_SHARES };
 static struct mem mem;
 static struct vq_state st;
 static struct vq q;
@@ -39,7 +40,7 @@ static void setup(bool event_idx)
 		mem_map_del_all(&mem);
 	mem_close(&mem);
 	mem_state = mem_state ? mem_state : calloc(1, sizeof(*mem_state));
-	CHECK_EQ(mem_open(&mem, mem_state), 0);
+	CHECK_EQ(mem_open(&mem, mem_state, &room), 0);
 	CHECK_EQ(mem_map_add(&mem, 0, LEN, 0, true, fd), 0);
 	memory = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	desc = (void *)(memory + DESC);

@@ -444,13 +444,16 @@ bool mem_write(struct mem *m, uint64_t iova, const void *buf, uint64_t len)
 	return true;
 }
 
-/* A guest that looks meanwhile sees whole words, if they are aligned */
+/*
+ * A guest that looks meanwhile sees whole words, if they are aligned. What it moves to
+ * itself may be in its way, but for what is as short as that and comes from a copy.
+ */
 void mem_copy(void *dst, const void *src, size_t len)
 {
 	uint64_t *to = dst, word;
 
 	if (len > 64 || ((uintptr_t)dst | len) % sizeof(word)) {
-		memcpy(dst, src, len);
+		memmove(dst, src, len);
 		return;
 	}
 	for (; len; len -= sizeof(word)) {

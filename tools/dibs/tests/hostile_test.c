@@ -1072,6 +1072,29 @@ static void bad_moves(void)
 	close_evil();
 }
 
+/* Data that comes from where it goes to, up and down */
+static void overlapping_moves(void)
+{
+	static const int step[] = { 100, -100 };
+	uint8_t page[PAGE];
+	uint64_t token;
+	uint32_t i, k;
+
+	open_evil();
+	CHECK_EQ(g_register(&evil, 4, evil.gid, G_DMBS, PAGE, &token), 0);
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < PAGE; k++)
+			evil.mem[G_DMBS + k] = page[k] = k * 5 + (k >> 8);
+		memmove(page + 1000, page + 1000 + step[i], 2000);
+		g_add_move(&evil, MOVEQ, 0, token, 1000, G_DMBS + 1000 + step[i], 2000, -1);
+		g_kick(&evil, MOVEQ);
+		CHECK_EQ(g_wait(&evil, MOVEQ), 4);
+		CHECK_EQ(*g_status_of(&evil, 0), 0);
+		CHECK(!memcmp(evil.mem + G_DMBS, page, PAGE));
+	}
+	close_evil();
+}
+
 /* Doorbells, requests and events as fast as they go: the others get their share */
 static void flood(void)
 {
@@ -1332,6 +1355,7 @@ static const struct tap_test tests[] = {
 	{ "bad_control", bad_control },
 	{ "foreign_moves", foreign_moves },
 	{ "bad_moves", bad_moves },
+	{ "overlapping_moves", overlapping_moves },
 	{ "flood", flood },
 	{ "flood_of_bytes", flood_of_bytes },
 	{ "life_and_death", life_and_death },

@@ -445,8 +445,9 @@ bool mem_write(struct mem *m, uint64_t iova, const void *buf, uint64_t len)
 }
 
 /*
- * A guest that looks meanwhile sees whole words, if they are aligned. What it moves to
- * itself may be in its way, but for what is as short as that and comes from a copy.
+ * A guest that looks meanwhile sees whole words, if they are aligned, and none before
+ * those in front of it. What it moves to itself may be in its way, but for what is as
+ * short as that and comes from a copy.
  */
 void mem_copy(void *dst, const void *src, size_t len)
 {
@@ -458,7 +459,7 @@ void mem_copy(void *dst, const void *src, size_t len)
 	}
 	for (; len; len -= sizeof(word)) {
 		memcpy(&word, src, sizeof(word));
-		__atomic_store_n(to++, word, __ATOMIC_RELAXED);
+		__atomic_store_n(to++, word, __ATOMIC_RELEASE);
 		src = (const char *)src + sizeof(word);
 	}
 }

@@ -351,8 +351,11 @@ static void long_moves(void)
 	teardown();
 }
 
-/* The worker makes a step; false if a word of the DMB is made of two now */
-static bool step(pid_t worker)
+/*
+ * The worker makes a step; false if a word of the DMB is made of two now, or the second
+ * one is there before the first
+ */
+static bool step(pid_t worker, uint64_t new)
 {
 	const uint64_t *word = (uint64_t *)(b.mem + G_DMBS + 8);
 	int status, i;
@@ -363,7 +366,7 @@ static bool step(pid_t worker)
 	for (i = 0; i < 2; i++)
 		if (word[i] && word[i] != UINT64_MAX)
 			return false;
-	return true;
+	return word[1] != new || word[0] == new;
 }
 
 /* V-20: after each instruction, and with data in pieces that end within a word */
@@ -390,7 +393,7 @@ static void words_are_whole(void)
 		g_add_chain(&a, MOVEQ, out, 4, &in, 1);
 		g_kick(&a, MOVEQ);
 		for (; !g_has_used(&a, MOVEQ) && n < 10000000; n++)
-			CHECK(step(worker));
+			CHECK(step(worker, i % 2 ? 0 : UINT64_MAX));
 		CHECK_EQ(g_wait(&a, MOVEQ), 4);
 		CHECK_EQ(*g_status_of(&a, 0), 0);
 		CHECK_EQ(b.mem[G_DMBS + 8], i % 2 ? 0 : 0xff);

@@ -99,7 +99,7 @@ sockets_hold_smc() {
 device_under_traffic() {
 	local i pid
 	load_all || return
-	smc_traffic -m any smc load 3000 >"$TMP/load" 2>&1 &
+	smc_traffic -m any smc load 20000 >"$TMP/load" 2>&1 &
 	pid=$!
 	sleep 0.5
 	for ((i = 0; i < RELOADS; i++)); do
@@ -107,7 +107,7 @@ device_under_traffic() {
 		modprobe dibs_loopback || return
 		sleep 0.$((RANDOM % 3))
 	done
-	kill -TERM $pid
+	kill -TERM $pid || return # there was traffic until now
 	wait $pid || {
 		cat "$TMP/load"
 		return 1

@@ -54,7 +54,7 @@ listed() {
 # which a link group holds it: TCP serves
 leaves_found() {
 	local load rc=0
-	insmod "$DIR/test_modules/smc_hostile.ko" create_ms=1000 || return
+	insmod "$DIR/test_modules/smc_hostile.ko" create_ms=5000 || return
 	smc_traffic -m any smc pingpong 64 10 >"$TMP/load" 2>&1 &
 	load=$!
 	within 10 grep -qx '[1-9]' /sys/module/smc_hostile/parameters/waiting || rc=1

@@ -372,7 +372,7 @@ static bool dibs_lo_segs_fit(const struct dibs_lo_dmb *dmb,
 
 static __always_inline void dibs_lo_copy_word(u64 *dst, const u64 *src, int i)
 {
-	smp_wmb();
+	smp_wmb(); /* after the word in front of it */
 	WRITE_ONCE(dst[i], get_unaligned(&src[i]));
 }
 

@@ -1230,7 +1230,7 @@ static void lo_words_in_order(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	for (; time_before(jiffies, end); cond_resched()) {
 		last = READ_ONCE(words[7]);
-		smp_rmb();
+		smp_rmb(); /* the last word before the first */
 		first = READ_ONCE(words[0]);
 		early += first < last;
 		seen += first != last;

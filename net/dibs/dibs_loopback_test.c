@@ -211,7 +211,7 @@ static int lo_signal(const struct dibs_dmb *dmb, unsigned int signal)
 static int lo_attach(struct dibs_rdmb *rdmb, const struct dibs_dmb *dmb,
 		     struct dibs_client *client)
 {
-	*rdmb = (struct dibs_rdmb) { .dmb_tok = dmb->dmb_tok };
+	*rdmb = (struct dibs_rdmb) { .dmb_tok = READ_ONCE(dmb->dmb_tok) };
 	return dibs_attach_dmb(lo.dev[LO_SENDER], rdmb, client);
 }
 

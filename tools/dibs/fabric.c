@@ -26,6 +26,7 @@ void fabric_state_init(struct fabric_state *st, uint32_t max_dmbs, uint64_t max_
 {
 	st->max_dmbs = max_dmbs;
 	st->max_bytes = max_bytes;
+	st->token_mask = UINT64_MAX;
 }
 
 /**
@@ -62,7 +63,10 @@ static bool in_use(const struct fabric_dmb *dmb)
 
 /* ------------------------------ find by token ------------------------------ */
 
-/* Entries are the place of a DMB plus 1; tokens are random, so they are the hash */
+/*
+ * Entries are the place of a DMB plus 1. The upper half of a token is random, so that is
+ * the hash.
+ */
 static uint32_t entry_of(uint32_t port, uint32_t idx)
 {
 	return (port << 16 | idx) + 1;
@@ -75,7 +79,7 @@ static struct fabric_dmb *entry_dmb(const struct fabric *f, uint32_t entry)
 
 static void table_put(struct fabric *f, uint64_t token, uint32_t entry)
 {
-	uint32_t at = token & f->mask;
+	uint32_t at = token >> 32 & f->mask;
 
 	while (f->table[at])
 		at = (at + 1) & f->mask;
@@ -110,7 +114,7 @@ static int table_add(struct fabric *f, uint64_t token, uint32_t entry)
 /* Where the entry of a token is, or the empty one at which the search ended */
 static uint32_t table_find(const struct fabric *f, uint64_t token)
 {
-	uint32_t at = token & f->mask;
+	uint32_t at = token >> 32 & f->mask;
 
 	while (f->table[at] && entry_dmb(f, f->table[at])->token != token)
 		at = (at + 1) & f->mask;
@@ -374,6 +378,7 @@ static uint64_t new_token(const struct fabric *f)
 	do {
 		if (getrandom(&token, sizeof(token), 0) != sizeof(token))
 			abort();
+		token &= f->st->token_mask;
 	} while (!token || f->table[table_find(f, token)]);
 	return token;
 }
@@ -428,8 +433,8 @@ enum fabric_status fabric_register(struct fabric *f, uint32_t port, uint64_t req
 	return FABRIC_OK;
 }
 
-/* Number of the port with this GID, or -1 */
-static int port_of(const struct fabric *f, const uint8_t *gid)
+/* Number of the port with this GID if it has joined, or -1 */
+int fabric_port_of(const struct fabric *f, const uint8_t *gid)
 {
 	uint32_t i;
 
@@ -467,7 +472,7 @@ enum fabric_status fabric_unregister(struct fabric *f, uint32_t port,
 	if ((f->table[at] - 1) >> 16 != port)
 		return FABRIC_PERM;
 	dmb = entry_dmb(f, f->table[at]);
-	peer = atomic_load(&dmb->written) ? port_of(f, dmb->rgid) : -1;
+	peer = atomic_load(&dmb->written) ? fabric_port_of(f, dmb->rgid) : -1;
 	if (peer >= 0)
 		event_buf(f, peer, port, token, now);
 	fault_point(FAULT_UNREGISTER);
@@ -483,7 +488,7 @@ enum fabric_status fabric_query(struct fabric *f, uint32_t port, const uint8_t *
 {
 	if (!fabric_joined(f, port))
 		return FABRIC_NODEV;
-	return port_of(f, gid) < 0 ? FABRIC_UNREACH : FABRIC_OK;
+	return fabric_port_of(f, gid) < 0 ? FABRIC_UNREACH : FABRIC_OK;
 }
 
 /**
@@ -509,7 +514,7 @@ enum fabric_status fabric_send(struct fabric *f, uint32_t port, uint64_t request
 
 	if (!fabric_joined(f, port))
 		return FABRIC_NODEV;
-	to = port_of(f, gid);
+	to = fabric_port_of(f, gid);
 	if (to < 0)
 		return FABRIC_UNREACH;
 	memcpy(event.gid, f->st->ports[port].gid, FABRIC_GID_LEN);

@@ -185,6 +185,7 @@ struct fabric_port {
  * @nr_ports: how many ports there are, at most %FABRIC_MAX_PORTS
  * @max_dmbs: how many DMBs each can have
  * @max_bytes: how long they can be in total
+ * @token_mask: bits of tokens that may be set, the upper 32 among them
  * @seq: the last place in the order of events that was given out
  * @ports: the ports; their DMBs lie behind, @max_dmbs for each
  */
@@ -192,6 +193,7 @@ struct fabric_state {
 	_Atomic uint32_t nr_ports;
 	uint32_t max_dmbs;
 	uint64_t max_bytes;
+	uint64_t token_mask;
 	_Atomic uint64_t seq;
 	struct fabric_port ports[FABRIC_MAX_PORTS];
 	struct fabric_dmb dmbs[];
@@ -284,6 +286,7 @@ int fabric_ports_added(struct fabric *f, uint32_t first);
 void fabric_join(struct fabric *f, uint32_t port, uint64_t now);
 void fabric_leave(struct fabric *f, uint32_t port, uint64_t now);
 bool fabric_joined(const struct fabric *f, uint32_t port);
+int fabric_port_of(const struct fabric *f, const uint8_t *gid);
 
 enum fabric_status fabric_register(struct fabric *f, uint32_t port, uint64_t request,
 				   const struct fabric_grant *grant, uint64_t *token);

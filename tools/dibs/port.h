@@ -43,9 +43,11 @@ struct port_state {
 /**
  * struct port_ops - a type of device, as the connection sees it
  * @nr_vectors: MSI-X vectors
+ * @msi: MSI can take the place of the first one
  * @region_size: size of a region, 0 if there is none
  * @region_read: read from a region; the range is within it
- * @region_write: write to a region; the range is within it
+ * @region_write: write to a region; the range is within it. Returns 0 or a negative
+ *	errno for the client
  * @reset: the device is as at first; nothing of the guest is in use afterwards
  * @intx_pending: an interrupt is waiting for its line
  * @serve: work off some of what the guest asks for; true if there is more
@@ -58,11 +60,12 @@ struct port_state {
  */
 struct port_ops {
 	uint32_t nr_vectors;
+	bool msi;
 	uint64_t (*region_size)(uint32_t region);
 	void (*region_read)(struct port *p, uint32_t region, uint64_t offset,
 			    void *buf, uint32_t len);
-	void (*region_write)(struct port *p, uint32_t region, uint64_t offset,
-			     const void *buf, uint32_t len);
+	int (*region_write)(struct port *p, uint32_t region, uint64_t offset,
+			    const void *buf, uint32_t len);
 	void (*reset)(struct port *p);
 	bool (*intx_pending)(struct port *p);
 	bool (*serve)(struct port *p);

@@ -272,7 +272,7 @@ static int do_set_irqs(struct port *p, const void *msg, uint32_t len)
 		return -EINVAL;
 	if (req.index == VU_IRQ_INTX)
 		return set_irqs_intx(p, &req);
-	if (req.index == VU_IRQ_MSIX)
+	if (req.index == VU_IRQ_MSIX || (req.index == VU_IRQ_MSI && p->ops->msi))
 		return set_irqs_msix(p, &req);
 	return -EINVAL;
 }
@@ -396,6 +396,8 @@ static int do_irq_info(struct port *p, const uint8_t *msg, uint32_t len,
 	info.count = 0;
 	if (info.index == VU_IRQ_MSIX)
 		info.count = p->ops->nr_vectors;
+	if (info.index == VU_IRQ_MSI)
+		info.count = p->ops->msi;
 	if (info.index == VU_IRQ_INTX) {
 		info.flags |= VU_IRQ_INFO_MASKABLE | VU_IRQ_INFO_AUTOMASKED;
 		info.count = 1;
@@ -444,8 +446,8 @@ static int do_region_write(struct port *p, const uint8_t *msg, uint32_t len,
 		return -EINVAL;
 	memcpy(reply, &req, sizeof(req));
 	*out = sizeof(req);
-	p->ops->region_write(p, req.region, req.offset, msg + sizeof(req), req.count);
-	return 0;
+	return p->ops->region_write(p, req.region, req.offset, msg + sizeof(req),
+				    req.count);
 }
 
 static int execute(struct port *p, const struct vu_header *h, const uint8_t *msg,

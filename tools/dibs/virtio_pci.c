@@ -470,13 +470,14 @@ static void region_read(struct port *p, uint32_t region, uint64_t offset, void *
 		memset(buf, 0, len);
 }
 
-static void region_write(struct port *p, uint32_t region, uint64_t offset,
-			 const void *buf, uint32_t len)
+static int region_write(struct port *p, uint32_t region, uint64_t offset,
+			const void *buf, uint32_t len)
 {
 	if (region == VU_CONFIG_REGION)
 		config_write(p, offset, buf, len);
 	else if (region == BAR_VIRTIO)
 		bar_write(p, offset, buf, len);
+	return 0;
 }
 
 static bool intx_pending(struct port *p)

@@ -16,13 +16,15 @@
 #include "state.h"
 #include "uuid.h"
 
-void control_init(struct control *c, struct state *st, struct fabric *fabric, int epoll)
+void control_init(struct control *c, struct state *st, struct fabric *fabric,
+		  struct port *ports, int epoll)
 {
 	/* from the random source, which cannot be opened later */
 	json_object_seed(0);
 	memset(c, 0, sizeof(*c));
 	c->st = st;
 	c->fabric = fabric;
+	c->ports = ports;
 	c->epoll = epoll;
 }
 
@@ -55,13 +57,14 @@ static json_t *status_port(const struct control *c, uint32_t nr)
 
 	uuid_format(fp->gid, gid);
 	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:I, s:I, s:o}",
+			 "s:I, s:I, s:I, s:I, s:o}",
 			 "name", ps->name, "socket", ps->path, "gid", gid,
 			 "connected", atomic_load(&ps->vu.fd) != 0,
 			 "joined", fabric_joined(c->fabric, nr),
 			 "dmbs", (json_int_t)v->nr_dmbs, "bytes", (json_int_t)v->bytes,
 			 "messages", (json_int_t)ps->vu.messages,
 			 "doorbells", (json_int_t)ps->vpci.doorbells,
+			 "commands", (json_int_t)ps->ism.commands,
 			 "interrupts", (json_int_t)ps->vu.interrupts,
 			 "moves", (json_int_t)fp->nr.moves,
 			 "move_bytes", (json_int_t)fp->nr.move_bytes,
@@ -78,7 +81,8 @@ static char *status(const struct control *c)
 	uint32_t i;
 
 	for (i = 0; i < atomic_load(&c->fabric->st->nr_ports); i++)
-		json_array_append_new(ports, status_port(c, i));
+		if (!state_has_blocks(c->st, i))
+			json_array_append_new(ports, status_port(c, i));
 	snprintf(id, sizeof(id), "0x%04x", c->st->fabric_id);
 	o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "fabric_id", id,
 		      "max_dmbs", (json_int_t)c->fabric->st->max_dmbs,
@@ -115,12 +119,31 @@ static const char *add(struct control *c, const char *name)
 	return busy ? "{\"error\": \"busy\"}" : "{}";
 }
 
+static const char *inject(struct control *c, const char *line)
+{
+	size_t len = strcspn(line, " ");
+	uint32_t i;
+
+	for (i = 0; line[len] && i < atomic_load(&c->fabric->st->nr_ports); i++) {
+		struct port *p = &c->ports[i];
+
+		if (strncmp(p->st->name, line, len) || p->st->name[len])
+			continue;
+		if (!p->ops->inject || !p->ops->inject(p, line + len + 1))
+			return "{\"error\": \"cannot go wrong like that\"}";
+		return "{}";
+	}
+	return "{\"error\": \"no such port\"}";
+}
+
 static char *answer(struct control *c, const char *line)
 {
 	if (!strcmp(line, "status"))
 		return status(c);
 	if (!strncmp(line, "add ", 4))
 		return strdup(add(c, line + 4));
+	if (!strncmp(line, "inject ", 7))
+		return strdup(inject(c, line + 7));
 	return strdup("{\"error\": \"unknown command\"}");
 }
 

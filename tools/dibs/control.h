@@ -5,6 +5,7 @@
  * A client sends one line and gets one JSON object:
  *	status		what there is
  *	add NAME	make a port in the socket directory
+ *	inject NAME WHAT	something is to go wrong with the device of that port
  */
 #ifndef DIBS_CONTROL_H
 #define DIBS_CONTROL_H
@@ -19,6 +20,7 @@
 /* What an event of epoll is about, in the high half of its data */
 enum source { FROM_LISTENER, FROM_CLIENT, FROM_CONTROL, FROM_CONTROL_CLIENT, FROM_NUDGE };
 
+struct port;
 struct state;
 
 /**
@@ -41,6 +43,7 @@ struct control_client {
  * struct control - the control socket
  * @st: the state
  * @fabric: the fabric
+ * @ports: the ports
  * @epoll: the worker's epoll descriptor
  * @next: slot that is taken for the next client, whoever is in it
  * @client: clients
@@ -48,12 +51,14 @@ struct control_client {
 struct control {
 	struct state *st;
 	struct fabric *fabric;
+	struct port *ports;
 	int epoll;
 	uint32_t next;
 	struct control_client client[CONTROL_CLIENTS];
 };
 
-void control_init(struct control *c, struct state *st, struct fabric *fabric, int epoll);
+void control_init(struct control *c, struct state *st, struct fabric *fabric,
+		  struct port *ports, int epoll);
 void control_accept(struct control *c);
 void control_serve(struct control *c, uint32_t nr);
 

@@ -26,6 +26,7 @@
 static const char *const names[] = {
 #define FAULT_NAME(name) #name,
 	FAULT_POINTS(FAULT_NAME)
+	FAULT_ISM_POINTS(FAULT_NAME)
 #undef FAULT_NAME
 };
 

@@ -102,8 +102,24 @@ static bool blame(struct state *st, int how)
 	return !poisonous(port, serving, how) || !atomic_exchange(&port->poison, 1);
 }
 
-int state_add_port(struct state *st, const char *name, const char *path, int fd,
-		   const uint8_t *gid)
+/* The second half of a GID of an ISM function is 0 */
+void state_default_gid(const struct state *st, const char *name, uint8_t *gid)
+{
+	char id[PORT_NAME_MAX + 16];
+
+	snprintf(id, sizeof(id), "%04x/%s", st->fabric_id, name);
+	uuid_of_name(id, gid);
+	if (st->device == DEVICE_ISM)
+		memset(gid + UUID_LEN / 2, 0, UUID_LEN / 2);
+}
+
+bool state_has_blocks(const struct state *st, uint32_t nr)
+{
+	return st->device == DEVICE_ISM && nr % 2;
+}
+
+static int add_port(struct state *st, const char *name, const char *path, int fd,
+		    const uint8_t *gid)
 {
 	struct own_port *mine = &own[nr_own];
 	struct port_state *port = &st->ports[nr_own];
@@ -120,6 +136,43 @@ int state_add_port(struct state *st, const char *name, const char *path, int fd,
 		return -1;
 	nr_own++;
 	return 0;
+}
+
+/*
+ * Both ports of an ISM function or none: their numbers tell which is which. The one for
+ * its blocks never joins the fabric.
+ */
+static int add_function(struct state *st, const char *name, const char *path, int fd,
+			const uint8_t *gid)
+{
+	char block_name[PORT_NAME_MAX + 8], block_path[PORT_PATH_MAX + 8];
+	uint8_t block_gid[UUID_LEN];
+	int block_fd;
+
+	if (strlen(name) >= PORT_NAME_MAX || strlen(path) >= PORT_PATH_MAX)
+		return -1;
+	snprintf(block_name, sizeof(block_name), "%s.blk", name);
+	snprintf(block_path, sizeof(block_path), "%s.blk", path);
+	if (strlen(block_name) >= PORT_NAME_MAX ||
+	    nr_own >= FABRIC_MAX_PORTS - 1)
+		return -1;
+	block_fd = listen_at(block_path);
+	if (block_fd < 0)
+		return -1;
+	uuid_of_name(block_path, block_gid);
+	if (!add_port(st, name, path, fd, gid) &&
+	    !add_port(st, block_name, block_path, block_fd, block_gid))
+		return 0;
+	close(block_fd);
+	unlink(block_path);
+	return -1;
+}
+
+int state_add_port(struct state *st, const char *name, const char *path, int fd,
+		   const uint8_t *gid)
+{
+	return st->device == DEVICE_ISM ? add_function(st, name, path, fd, gid) :
+					  add_port(st, name, path, fd, gid);
 }
 
 int listen_at(const char *path)
@@ -146,13 +199,12 @@ fail:
 
 static int add_wanted(struct state *st, const char *dir, const char *name)
 {
-	char path[PATH_MAX], id[PORT_NAME_MAX + 16];
+	char path[PATH_MAX];
 	uint8_t gid[UUID_LEN];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s.sock", dir, name);
-	snprintf(id, sizeof(id), "%04x/%s", st->fabric_id, name);
-	uuid_of_name(id, gid);
+	state_default_gid(st, name, gid);
 	/* a name that is taken must not take away the socket of its owner */
 	if (!access(path, F_OK))
 		return -1;

@@ -22,13 +22,17 @@
 static const char usage[] =
 "usage: dibs-fabric --fabric-id ID --port PATH[,gid=UUID][,name=NAME] ...\n"
 "\n"
-" --fabric-id ID        number of the fabric, 0xff00 to 0xfffe\n"
+" --device KIND         what a port is: virtio-dibs (default), or ism\n"
+" --fabric-id ID        number of the fabric, 0xff00 to 0xfffe, or with --device ism\n"
+"                       that of its physical channel, 0x0001 to 0xfeff\n"
 " --port PATH[,...]     a port with its socket at PATH; NAME is for people and, if\n"
 "                       there is no gid, what the GID is made of (default: the last\n"
 "                       part of PATH without .sock)\n"
 " --socket-dir DIR      where ports are made that are added at run time\n"
-" --control PATH        socket that answers 'status' and 'add NAME' with JSON\n"
-" --max-dmbs N          DMBs a port can have (1 to 65536, default 65536)\n"
+" --control PATH        socket that answers 'status', 'add NAME' and\n"
+"                       'inject NAME WHAT' with JSON\n"
+" --max-dmbs N          DMBs a port can have (1 to 65536, default 65536; with\n"
+"                       --device ism at most 1920, which is the default)\n"
 " --max-bytes N         bytes that the DMBs of a port can have in total\n"
 "                       (default 4294967296)\n"
 " --print-capabilities  says as JSON what this program can do\n";
@@ -37,15 +41,17 @@ static const char usage[] =
 
 /**
  * struct options - what was asked for
+ * @device: one of &enum device
  * @fabric_id: number of the fabric, 0 if not given
  * @socket_dir: directory for ports that are added, or NULL
  * @control: path of the control socket, or NULL
- * @max_dmbs: per port
+ * @max_dmbs: per port, 0 if not given
  * @max_bytes: per port
  * @nr_ports: number of @port
  * @port: arguments of --port
  */
 struct options {
+	enum device device;
 	uint16_t fabric_id;
 	const char *socket_dir;
 	const char *control;
@@ -78,15 +84,27 @@ static uint64_t number(const char *text, uint64_t min, uint64_t max)
 static void print_capabilities(void)
 {
 	puts("{\"type\": \"dibs-fabric\", \"protocols\": [\"vfio-user\"], "
-	     "\"devices\": [\"virtio-dibs\"]}");
+	     "\"devices\": [\"virtio-dibs\", \"ism\"]}");
 	exit(0);
+}
+
+static enum device device_of(const char *text)
+{
+	if (!strcmp(text, "ism"))
+		return DEVICE_ISM;
+	if (strcmp(text, "virtio-dibs"))
+		fail(text, "not a kind of device");
+	return DEVICE_VIRTIO_DIBS;
 }
 
 static void set_option(struct options *o, int opt)
 {
 	switch (opt) {
+	case 'D':
+		o->device = device_of(optarg);
+		break;
 	case 'f':
-		o->fabric_id = number(optarg, 0xff00, 0xfffe);
+		o->fabric_id = number(optarg, 1, 0xfffe);
 		break;
 	case 'p':
 		if (o->nr_ports == FABRIC_MAX_PORTS)
@@ -120,6 +138,7 @@ static void set_option(struct options *o, int opt)
 static void get_options(struct options *o, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "device", required_argument, NULL, 'D' },
 		{ "fabric-id", required_argument, NULL, 'f' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "socket-dir", required_argument, NULL, 's' },
@@ -130,6 +149,7 @@ static void get_options(struct options *o, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	uint32_t max_dmbs;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -138,6 +158,14 @@ static void get_options(struct options *o, int argc, char **argv)
 		fail(argv[optind], "unexpected argument");
 	if (!o->fabric_id)
 		fail("--fabric-id", "is missing");
+	/* numbers from there on are those of emulated devices */
+	if (o->device == DEVICE_ISM ? o->fabric_id >= 0xff00 : o->fabric_id < 0xff00)
+		fail("--fabric-id", "not one of a fabric of such devices");
+	max_dmbs = o->device == DEVICE_ISM ? ISM_NR_DMBS : FABRIC_MAX_DMBS;
+	if (o->max_dmbs > max_dmbs)
+		fail("--max-dmbs", "more than such a device can have");
+	if (!o->max_dmbs)
+		o->max_dmbs = max_dmbs;
 	if (!o->nr_ports && !(o->socket_dir && o->control))
 		fail("--port", "is missing");
 }
@@ -148,11 +176,13 @@ static void get_options(struct options *o, int argc, char **argv)
  * struct port_option - an argument of --port
  * @path: of the socket
  * @name: for people
+ * @has_gid: there is one
  * @gid: GID
  */
 struct port_option {
 	const char *path;
 	char name[PORT_NAME_MAX];
+	bool has_gid;
 	uint8_t gid[UUID_LEN];
 };
 
@@ -168,11 +198,19 @@ static void default_name(struct port_option *p)
 	snprintf(p->name, sizeof(p->name), "%.*s", (int)len, last);
 }
 
+/* Half of a GID of an ISM function is 0: there they have 64 bits */
+static bool gid_ok(const struct options *o, const uint8_t *gid)
+{
+	static const uint8_t half[UUID_LEN / 2];
+
+	return o->device != DEVICE_ISM || !memcmp(gid + sizeof(half), half, sizeof(half));
+}
+
 static void parse_port(const struct options *o, char *arg, struct port_option *p)
 {
-	char *part, *rest, id[PORT_NAME_MAX + 16];
-	bool gid = false;
+	char *part, *rest;
 
+	p->has_gid = false;
 	p->path = strtok_r(arg, ",", &rest);
 	if (!p->path)
 		fail("--port", "no path");
@@ -181,14 +219,12 @@ static void parse_port(const struct options *o, char *arg, struct port_option *p
 		if (!strncmp(part, "name=", 5) && part[5] &&
 		    strlen(part + 5) < sizeof(p->name))
 			strcpy(p->name, part + 5);
-		else if (!strncmp(part, "gid=", 4) && uuid_parse(part + 4, p->gid))
-			gid = true;
+		else if (!strncmp(part, "gid=", 4) && uuid_parse(part + 4, p->gid) &&
+			 gid_ok(o, p->gid))
+			p->has_gid = true;
 		else
 			fail(part, "not an option of a port, or a bad value");
 	}
-	snprintf(id, sizeof(id), "%04x/%s", o->fabric_id, p->name);
-	if (!gid)
-		uuid_of_name(id, p->gid);
 }
 
 static void add_port(const struct options *o, struct state *st, char *arg)
@@ -197,11 +233,13 @@ static void add_port(const struct options *o, struct state *st, char *arg)
 	int fd;
 
 	parse_port(o, arg, &p);
+	if (!p.has_gid)
+		state_default_gid(st, p.name, p.gid);
 	fd = listen_at(p.path);
 	if (fd < 0)
 		fail(p.path, strerror(errno));
 	if (state_add_port(st, p.name, p.path, fd, p.gid))
-		fail(p.path, "this GID is nil or taken by another port");
+		fail(p.path, "this GID is nil or taken by another port, or no more ports");
 }
 
 /* ----------------------------------- start ----------------------------------- */
@@ -218,7 +256,10 @@ static struct state *make_state(const struct options *o)
 		fail("state", strerror(errno));
 	st->size = size;
 	st->fabric_id = o->fabric_id;
+	st->device = o->device;
 	fabric_state_init(&st->fabric, o->max_dmbs, o->max_bytes);
+	if (o->device == DEVICE_ISM)
+		st->fabric.token_mask = ISM_TOKEN_MASK;
 	return st;
 }
 
@@ -281,7 +322,7 @@ static void fill_std_fds(void)
 int main(int argc, char **argv)
 {
 	struct options o = {
-		.max_dmbs = FABRIC_MAX_DMBS, .max_bytes = DEFAULT_MAX_BYTES,
+		.max_bytes = DEFAULT_MAX_BYTES,
 	};
 	struct state *st;
 	uint32_t i;

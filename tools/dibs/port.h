@@ -9,6 +9,7 @@
 #define DIBS_PORT_H
 
 #include "fabric.h"
+#include "ism.h"
 #include "mem.h"
 #include "vfio_user.h"
 #include "virtio_pci.h"
@@ -25,7 +26,8 @@
  * @died_at: what was being done for this port when a worker died last
  * @deaths: workers that died of what was done for this port, and not by SIGKILL
  * @vu: the connection
- * @vpci: the device
+ * @vpci: the device, if it is a virtio device
+ * @ism: the device, if it is an ISM function
  */
 struct port_state {
 	char name[PORT_NAME_MAX];
@@ -36,6 +38,7 @@ struct port_state {
 	_Atomic uint32_t deaths;
 	struct vu_state vu;
 	struct vpci_state vpci;
+	struct ism_state ism;
 };
 
 #define PORT_PASSES	2
@@ -57,6 +60,8 @@ struct port_state {
  * @mapped: there is more of the guest's memory
  * @unmapped: there is less of it
  * @wake: the fabric has something for the guest
+ * @inject: something is to go wrong with the device; false if that is not known.
+ *	Optional
  */
 struct port_ops {
 	uint32_t nr_vectors;
@@ -74,6 +79,7 @@ struct port_ops {
 	void (*mapped)(struct port *p);
 	void (*unmapped)(struct port *p);
 	void (*wake)(struct port *p);
+	bool (*inject)(struct port *p, const char *what);
 };
 
 /**

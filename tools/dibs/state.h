@@ -7,6 +7,8 @@
 
 #include "port.h"
 
+enum device { DEVICE_VIRTIO_DIBS, DEVICE_ISM };
+
 /**
  * struct state - the state of the daemon
  * @serving: commit word: what the worker is doing, see port_begin()
@@ -14,6 +16,7 @@
  * @wakeups: how often a worker has had to be woken
  * @early: how many have died in a row before they had begun to serve
  * @fabric_id: number of the fabric
+ * @device: one of &enum device, what its ports are
  * @control_fd: socket that is listening for control connections, or 0
  * @reply_pipe: see &struct port
  * @nudge_fd: eventfd: the holder has added a port
@@ -31,6 +34,7 @@ struct state {
 	uint64_t wakeups;
 	_Atomic uint32_t early;
 	uint16_t fabric_id;
+	uint16_t device;
 	int32_t control_fd;
 	int32_t reply_pipe[2];
 	int32_t nudge_fd;
@@ -49,7 +53,16 @@ int worker_run(struct state *st);
 /* A socket that listens at path, or -1 with errno */
 int listen_at(const char *path);
 
-/* A port whose socket is listening; 0, or -1 if there is no room or the GID is taken */
+/* The GID that a port of this name gets if it is given none */
+void state_default_gid(const struct state *st, const char *name, uint8_t *gid);
+
+/* Is this port there for the blocks of the one before it? */
+bool state_has_blocks(const struct state *st, uint32_t nr);
+
+/*
+ * A port whose socket is listening; 0, or -1 if there is no room, the GID is taken or the
+ * port needs another socket that cannot be made
+ */
 int state_add_port(struct state *st, const char *name, const char *path, int fd,
 		   const uint8_t *gid);
 

@@ -219,6 +219,13 @@ static void sweep_fds(void)
 	closedir(dir);
 }
 
+static const struct port_ops *ops_of(uint32_t nr)
+{
+	if (w.st->device == DEVICE_VIRTIO_DIBS)
+		return &vpci_ops;
+	return state_has_blocks(w.st, nr) ? &ism_block_ops : &ism_ops;
+}
+
 static void port_init(uint32_t nr)
 {
 	struct port *p = &w.ports[nr];
@@ -228,7 +235,7 @@ static void port_init(uint32_t nr)
 	p->all = w.ports;
 	p->fabric = &w.fabric;
 	p->fabric_id = w.st->fabric_id;
-	p->ops = &vpci_ops;
+	p->ops = ops_of(nr);
 	p->serving = &w.st->serving;
 	p->reply_pipe = w.st->reply_pipe;
 	/* for instance sealed meanwhile: that is this port's own trouble */
@@ -301,7 +308,7 @@ static int start(void)
 	sweep_fds();
 	w.fabric.wake = on_wake;
 	w.fabric.arg = &w;
-	control_init(&w.control, w.st, &w.fabric, w.epoll);
+	control_init(&w.control, w.st, &w.fabric, w.ports, w.epoll);
 	for (i = 0; i < w.nr_ports; i++)
 		port_restart(&w.ports[i]);
 	for (i = 0; i < w.nr_ports; i++)

@@ -32,6 +32,8 @@ run hostile_test asan
 run hostile_test plain
 run fault_test fault
 run death_test asan
+run ism_test asan
+run ism_test plain
 run notify_test asan
 run notify_test plain
 run scale_test plain

@@ -168,7 +168,7 @@ static void every_point(void)
 	int at, died = 0;
 	long n;
 
-	for (at = 0; at < FAULT_NR; at++) {
+	for (at = 0; at < FAULT_FIRST_ISM; at++) {
 		for (i = 0; i < nr; i++) {
 			n = life_with_fault(at, hits[i]);
 			/* at least once the worker does come there */
@@ -178,7 +178,7 @@ static void every_point(void)
 			died += n;
 		}
 	}
-	printf("# %d points, %d deaths\n", FAULT_NR, died);
+	printf("# %d points, %d deaths\n", FAULT_FIRST_ISM, died);
 }
 
 /* A request that every worker dies of: its port goes, with its request */

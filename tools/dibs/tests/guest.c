@@ -41,6 +41,7 @@ static long now_ms(void)
 /* -------------------------------- the daemon -------------------------------- */
 
 static char dir[64];
+static const char *device = "virtio-dibs", *fabric_id = "0xff01";
 static pid_t pid;
 
 const char *port_path(int nr)
@@ -62,7 +63,9 @@ static void exec_daemon(int nr_ports, const char *fault)
 	snprintf(control, sizeof(control), "%s/control", dir);
 	argv[n++] = getenv("DIBS_FABRIC");
 	argv[n++] = "--fabric-id";
-	argv[n++] = "0xff01";
+	argv[n++] = (char *)fabric_id;
+	argv[n++] = "--device";
+	argv[n++] = (char *)device;
 	argv[n++] = "--control";
 	argv[n++] = control;
 	argv[n++] = "--socket-dir";
@@ -94,6 +97,13 @@ static int connect_to(const char *path)
 		usleep(1000);
 	}
 	return fd;
+}
+
+/* From now on, daemons have such ports */
+void daemon_device(const char *kind, const char *fabric)
+{
+	device = kind;
+	fabric_id = fabric;
 }
 
 void daemon_start(int nr_ports, const char *fault)

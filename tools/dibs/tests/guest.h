@@ -75,6 +75,7 @@ struct g_piece {
 };
 
 /* The daemon */
+void daemon_device(const char *kind, const char *fabric);
 void daemon_start(int nr_ports, const char *fault);
 void daemon_stop(void);
 bool daemon_failed(void);

@@ -13,7 +13,8 @@
 #  -a ARGS     more kernel arguments
 #  -n NAME     name of the log in build/log (default: VARIANT)
 #  -i          count instructions: 1 CPU, its clock goes on 1 ns per instruction
-#  -f SOCKET   a device on a fabric, whose daemon listens there (below build/ or /tmp)
+#  -f SOCKET   a device on a fabric, whose daemon listens there (below build/ or /tmp);
+#              on s390x it is an ISM function
 #  -x ARGS     more arguments for QEMU
 #  -s          a shell on this terminal instead of COMMAND, no time limit
 #
@@ -168,7 +169,12 @@ if [ -n "$FABRIC" ]; then
 	# a port that is quiet for a minute is what a restarted daemon may be
 	MEMORY+=(-object "memory-backend-memfd,id=ram,size=${MEM}M,share=on"
 		-machine memory-backend=ram -device
-		'{"driver":"vfio-user-pci","x-msg-timeout":60000,"socket":{"type":"unix","path":"'"$FABRIC"'"}}')
+		'{"driver":"vfio-user-pci","id":"dibs0","x-msg-timeout":60000,"socket":{"type":"unix","path":"'"$FABRIC"'"}}')
+fi
+if [ -n "$FABRIC" ] && [ "$ARCH" = s390x ]; then
+	# An ISM function, whose blocks QEMU has to be helped with
+	MEMORY+=(-device "zpci,uid=0x10,target=dibs0"
+		-plugin "$B/dibs/plain/pcistb.so,ism=0x10:$FABRIC")
 fi
 # shellcheck disable=SC2206 # several arguments
 qemu+=("$QEMU" $EXTRA "${MEMORY[@]}" -cpu "$cpu" -nodefaults -no-user-config -display none -no-reboot

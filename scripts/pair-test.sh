@@ -14,6 +14,10 @@ if [ "${1-}" = --long ]; then
 	shift
 fi
 VARIANT=${1:-x86}
+case $VARIANT in
+s390*) ARCH=s390 TOOLS=$B/selftests-s390x PAIR=pair-$VARIANT ;;
+*) ARCH=x86 TOOLS=$B/selftests PAIR=pair ;;
+esac
 pass=0 fail=0
 
 # run NAME OPTION...: counts the results of one pair
@@ -22,7 +26,7 @@ run() {
 	shift
 	say "two guests, $name"
 	"$TOP/scripts/pair.sh" -n "$name" "$@" -t "${LONG:+3}600" \
-		-d "$B/selftests" "$VARIANT" \
+		-d "$TOOLS" "$VARIANT" \
 		"CHECK_SECONDS=${LONG:+600}; . /opt/dibs/pair-tests" || rc=$?
 	p=$(grep -cE '^[ab]: ok ' "$B/results/$name" || true)
 	f=$(grep -cE '^[ab]: not ok ' "$B/results/$name" || true)
@@ -33,8 +37,8 @@ run() {
 }
 
 mkdir -p "$B/results"
-"$TOP/scripts/selftest.sh" --build
-run pair
-[ -z "$LONG" ] || run pair-killed -k 0.5
+"$TOP/scripts/selftest.sh" --build $ARCH
+run "$PAIR"
+[ -z "$LONG" ] || run "$PAIR-killed" -k 0.5
 echo "$pass passed, $fail failed"
 [ "$fail" -eq 0 ]

@@ -5,8 +5,9 @@
 #	VARIANT COMMAND
 #
 # Boots two guests that are on one fabric and on one Ethernet, and runs COMMAND in
-# both. In there, ROLE is a or b, ME and PEER are the addresses, and "meet NAME"
-# waits until the other one is there too. Output is shown with the role in front.
+# both. With VARIANT s390 their devices are ISM functions. In there, ROLE is a or b, ME and
+# PEER are the addresses, and "meet NAME" waits until the other one is there too. Output is
+# shown with the role in front.
 # Exits with 0 if both did and the daemon had nothing to complain about.
 #
 # A line "@host WORD" of a guest is replaced by what the host has to say to it:
@@ -37,6 +38,11 @@ while getopts t:m:c:d:k:n:b opt; do
 done
 shift $((OPTIND - 1))
 [ $# -eq 2 ] || die "which kernel variant and which command?"
+VARIANT=$1
+case $VARIANT in
+s390*) QEMU_PKG=qemu-system-misc KIND=(--device ism --fabric-id 0x07c1) ;;
+*) QEMU_PKG=qemu-system-x86 KIND=(--fabric-id 0xff01) ;;
+esac
 
 need_pkgs gcc make libseccomp-dev libjansson-dev netcat-openbsd jq iproute2
 FABRIC=${DIBS_FABRIC:-$B/dibs/plain/dibs-fabric}
@@ -44,8 +50,11 @@ FABRIC=${DIBS_FABRIC:-$B/dibs/plain/dibs-fabric}
 	quietly "$B/log/dibs-fabric" make -C "$TOP/tools/dibs" OUT="$B/dibs"
 if [ -n "$BRIDGE" ] && [ -z "${PAIR_NETNS:-}" ]; then
 	# in that namespace is nothing to download from
-	need_pkgs qemu-system-x86 seabios squashfs-tools
-	"$TOP/scripts/rootfs.sh" >/dev/null
+	need_pkgs "$QEMU_PKG" seabios squashfs-tools
+	case $VARIANT in
+	s390*) "$TOP/scripts/rootfs.sh" s390x ;;
+	*) "$TOP/scripts/rootfs.sh" ;;
+	esac >/dev/null
 	"$TOP/scripts/qemu.sh" >/dev/null
 	PAIR_NETNS=y exec unshare -n "$0" "${ALL[@]}"
 fi
@@ -66,7 +75,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
 
-"$FABRIC" --fabric-id 0xff01 --port "$RUN/a.sock" --port "$RUN/b.sock" \
+"$FABRIC" "${KIND[@]}" --port "$RUN/a.sock" --port "$RUN/b.sock" \
 	--control "$RUN/control" 2>"$LOG" &
 DAEMON=$!
 until [ -S "$RUN/b.sock" ]; do
@@ -131,7 +140,7 @@ netdev() {
 guest() {
 	local net rc=0
 	net="-netdev $(netdev "$1"),id=net -pidfile $RUN/$1.pid"
-	net+=" -device virtio-net-pci,netdev=net,mac=52:54:00:00:00:0$2"
+	net+=" -device virtio-net,netdev=net,mac=52:54:00:00:00:0$2"
 	"$TOP/scripts/guest.sh" "${OPTS[@]}" "${DIRS[@]}" -d "$TOP/scripts/guest" \
 		-n "$NAME-$1" -f "$RUN/$1.sock" -x "$net" "$VARIANT" \
 		"export ROLE=$1 ME=10.0.0.$2 PEER=10.0.0.$3
@@ -141,7 +150,6 @@ guest() {
 	echo "$rc" >"$RUN/$1.status"
 }
 
-VARIANT=$1
 if [ -n "$BRIDGE" ]; then
 	ip link add bridge type bridge
 	ip link set bridge up
@@ -169,7 +177,7 @@ elif [ "$died" -gt 0 ]; then
 	cat "$LOG"
 	die "a worker died"
 fi
-grep -vE '^(fabric 0x|port [ab]: (connected|closed: disconnected)$|worker: died \(9\))' \
+grep -vE '^(fabric 0x|port [ab](\.blk)?: (connected|closed: disconnected)$|worker: died \(9\))' \
 	"$LOG" && die "the daemon said more than it should have"
 cp "$RUN/out" "$B/results/$NAME"
 [ "$a" -eq 0 ] && [ "$b" -eq 0 ]

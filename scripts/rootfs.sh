@@ -21,7 +21,7 @@ APPS=(nginx-light curl redis-server redis-tools iperf3 sockperf)
 
 case $ARCH in
 amd64) PKGS+=("${APPS[@]}") ;;
-s390x) ;;
+s390x) PKGS+=(nginx-light curl) ;;
 *) die "no root file system for architecture $ARCH" ;;
 esac
 

@@ -4,7 +4,8 @@
 # selftest.sh [--long] [VARIANT...]: builds tools/testing/selftests/dibs and runs it in
 # guests (default: x86).  TEST='NAME...' runs some of it; --long, or LONG=1, takes many
 # more rounds and the tests marked 'long'.  --build only builds them, into
-# build/selftests.
+# build/selftests, or with VARIANT s390 what pairs of guests use, into
+# build/selftests-s390x.
 #
 # Tests share a guest, which is quick, and when it dies the rest goes on in a new one.
 # A line "# Guest: own" in a test's source gives it one to itself.
@@ -14,7 +15,10 @@
 
 LONG=${LONG:-}
 case ${1-} in
---build) BUILD_ONLY=y ;;
+--build)
+	BUILD_ONLY=y
+	shift
+	;;
 --long)
 	LONG=1
 	shift
@@ -24,9 +28,15 @@ esac
 SRC=tools/testing/selftests/dibs
 INST=$B/selftests
 
-# Only if they changed: guests of another run may be copying what is there.
+# build_tests ARCH: only if they changed, as guests of another run may be copying what is
+# there.
 build_tests() {
-	local sum lock
+	local sum lock cross=()
+	if [ "$1" = s390 ]; then
+		need_pkgs gcc-s390x-linux-gnu libc6-dev-s390x-cross
+		INST=$B/selftests-s390x
+		cross=(CROSS_COMPILE=s390x-linux-gnu-)
+	fi
 	sum=$(find "$B/tree/tools/testing/selftests/dibs" -type f ! -name '*.ko' -print0 |
 		sort -z | xargs -0 sha256sum | sha256sum) || return
 	exec {lock}>"$B/selftests.lock"
@@ -34,7 +44,7 @@ build_tests() {
 	if [ "$(cat "$INST.sum" 2>/dev/null)" != "$sum" ]; then
 		rm -rf "$INST" "$INST.sum"
 		make -C "$B/tree/tools/testing/selftests" TARGETS=dibs FORCE_TARGETS=1 \
-			ARCH=x86 O="$B/o-selftests" KDIR=/nonexistent \
+			ARCH="$1" "${cross[@]}" O="$B/o-${INST##*/}" KDIR=/nonexistent \
 			INSTALL_PATH="$INST" install || return
 		echo "$sum" >"$INST.sum"
 	fi
@@ -126,7 +136,10 @@ count() {
 
 say "building the selftests"
 need_pkgs gcc make rsync libc6-dev gawk
-quietly "$B/log/selftest-build" build_tests
+case $1 in
+s390) quietly "$B/log/selftest-build-s390" build_tests s390 ;;
+*) quietly "$B/log/selftest-build" build_tests x86 ;;
+esac
 [ -z "${BUILD_ONLY:-}" ] || exit 0
 mapfile -t all < <(sed -n 's/^dibs://p' "$INST/kselftest-list.txt")
 [ ${#all[@]} -gt 0 ] || die "no selftests in $INST/kselftest-list.txt"

@@ -15,6 +15,9 @@ help: ## this list
 demo: ## unmodified applications over SMC-D on a kernel built from here
 	@scripts/demo.sh
 
+demo-ism: ## SMC-D between two s390x guests over emulated ISM functions
+	@scripts/demo-ism.sh
+
 check: ## build, lint and test everything but what takes hours
 	@scripts/check.sh
 
@@ -66,5 +69,5 @@ series-check: ## builds each of them, dibs built in, as modules and off
 clean: ## remove what was built, downloads included
 	@scripts/clean.sh
 
-.PHONY: help demo check check-long bench kunit selftest fabric pair lint tree refresh build \
-	shell series series-check clean
+.PHONY: help demo demo-ism check check-long bench kunit selftest fabric pair lint tree refresh \
+	build shell series series-check clean

@@ -38,7 +38,6 @@ if [ "$MODE" = check ]; then
 		"rest|pair x86|pair-test.sh x86"
 		"rest|trio x86|trio-test.sh x86"
 		"rest|kunit s390|kunit.sh s390|kernel s390"
-		"rest|pair s390|pair-test.sh s390"
 		"debug|kunit x86-debug|kunit.sh x86-debug|kernel x86-debug|root amd64"
 		"debug|selftest x86-debug|selftest.sh x86-debug"
 	)

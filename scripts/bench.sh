@@ -95,8 +95,12 @@ done | gawk -f "$TOP/scripts/bench-stats.awk" \
 
 step 5/7 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
 guest x86 nets >"$OUT.nets"
+s=stream_64K_writes_64K_buffers_MB/s
+aims="$s:smc/tcp:>2.5:>1 stream_64K_writes_1024K_buffers_MB/s:smc/tcp:>3"
+aims+=" stream_1K_writes_64K_buffers_MB/s:smc/tcp:>1.5 round_trip_64B_us:smc/tcp:<0.45:<0.67"
+aims+=" $s:smc/unix:>1.2 round_trip_64B_us:smc/unix:<0.9"
 gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX" \
-	-v ratios="smc/tcp smc/unix" "$OUT.nets"
+	-v ratios="smc/tcp smc/unix" -v aims="$aims" "$OUT.nets" || bad=1
 
 step 6/7 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
 : >"$OUT.pairs"

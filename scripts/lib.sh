@@ -140,9 +140,9 @@ maintainer() {
 	sed -n 's/^M:[[:space:]]*//p' "$TOP/MAINTAINERS" | head -n 1
 }
 
-# The commits of the series, in order.
+# The commits of all series, in order.
 series_names() {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$TOP/patches/series"
+	sed -e 's/#.*//' -e '/^\[/d' -e '/^[[:space:]]*$/d' "$TOP/patches/series"
 }
 
 # The files that are laid over the base, tracked or new.

@@ -141,7 +141,7 @@ guest() {
 	local net rc=0
 	net="-netdev $(netdev "$1"),id=net -pidfile $RUN/$1.pid"
 	net+=" -device virtio-net,netdev=net,mac=52:54:00:00:00:0$2"
-	"$TOP/scripts/guest.sh" "${OPTS[@]}" "${DIRS[@]}" -d "$TOP/scripts/guest" \
+	"$TOP/scripts/guest.sh" "${OPTS[@]}" -d "$TOP/scripts/guest" "${DIRS[@]}" \
 		-n "$NAME-$1" -f "$RUN/$1.sock" -x "$net" "$VARIANT" \
 		"export ROLE=$1 ME=10.0.0.$2 PEER=10.0.0.$3
 		. /opt/dibs/pair

@@ -39,7 +39,7 @@ class Tree:
         self.path = path
         self.names = [line.split("#")[0].strip() for line in
                       open(f"{top}/patches/series", encoding="utf-8")]
-        self.names = [n for n in self.names if n]
+        self.names = [n for n in self.names if n and n[0] != "["]
         self.commits = ["base"] + [f"refs/series/{n}" for n in self.names]
 
     def git(self, *args, env=None, stdin=None):

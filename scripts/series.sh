@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# series.sh: writes the series as mails, with a cover letter, to build/series
+# series.sh: writes each series as mails, with a cover letter, to build/series/NAME
 # series.sh check: builds each commit on x86-64 and s390x, with dibs built in, as
 # modules and off, and has checkpatch look at each
 
@@ -17,23 +17,45 @@ tree_git() {
 	git -C "$B/tree" "$@"
 }
 
+# series_lasts: each series and its last commit, "NAME COMMIT"
+series_lasts() {
+	sed -e 's/#.*//' -e 's/[[:space:]]*$//' "$TOP/patches/series" | awk '
+		/^\[.*\]$/ { if (last) print name, last; name = substr($0, 2, length() - 2); next }
+		NF { last = $1 }
+		END { print name, last }'
+}
+
+# write_mails NAME RANGE: one series
 write_mails() {
-	local from subject mail
+	local from subject mail dir=$OUT/$1 cover=$TOP/patches/cover-$1
 	from=$(maintainer)
-	subject=$(head -n 1 "$TOP/patches/cover")
-	rm -rf "$OUT"
+	subject=$(head -n 1 "$cover")
 	mail=${from#*<}
 	GIT_COMMITTER_NAME=${from% <*} GIT_COMMITTER_EMAIL=${mail%>} \
 		git -C "$B/tree" -c format.signOff=true format-patch -q --cover-letter \
-		--from="$from" -o "$OUT" base..HEAD
+		--from="$from" -o "$dir" "$2"
 	{
-		sed -n '1,/^$/p' "$OUT/0000-cover-letter.patch" |
+		sed -n '1,/^$/p' "$dir/0000-cover-letter.patch" |
 			sed "s|\*\*\* SUBJECT HERE \*\*\*|$subject|"
-		tail -n +2 "$TOP/patches/cover"
+		tail -n +2 "$cover"
 		echo
-		sed -n '/BLURB HERE/,$p' "$OUT/0000-cover-letter.patch" | tail -n +2
-	} >"$OUT/cover.new"
-	mv "$OUT/cover.new" "$OUT/0000-cover-letter.patch"
+		sed -n '/BLURB HERE/,$p' "$dir/0000-cover-letter.patch" | tail -n +2
+	} >"$dir/cover.new"
+	mv "$dir/cover.new" "$dir/0000-cover-letter.patch"
+}
+
+# write_all: every series, each on top of the one before
+write_all() {
+	local name last from=base count
+	rm -rf "$OUT"
+	while read -r name last; do
+		last=refs/series/$last
+		count=$(tree_git rev-list --count "$from..$last")
+		[ "$count" -le "$MAX" ] || die "$name: $count commits, a series has at most $MAX"
+		write_mails "$name" "$from..$last"
+		say "$count patches and a cover letter in $OUT/$name"
+		from=$last
+	done < <(series_lasts)
 }
 
 # configure MODE: everything of ours on (y), as modules (m), or off (n)
@@ -140,7 +162,7 @@ check() {
 		read -r d f <"$B/results/series-$v" || d=0 f=1
 		done_=$((done_ + d)) fail=$((fail + f))
 	done
-	for c in "$OUT"/*.patch; do
+	for c in "$OUT"/*/*.patch; do
 		case $c in *0000-cover-letter.patch) continue ;; esac
 		log=$("$TOP/scripts/checkpatch.sh" "$c" 2>&1) || log=failed:$log
 		if [ -z "$log" ]; then
@@ -165,10 +187,7 @@ series_variant() {
 }
 
 "$TOP/scripts/tree.sh"
-count=$(tree_git rev-list --count base..HEAD)
-[ "$count" -le "$MAX" ] || die "$count commits, a series has at most $MAX"
-write_mails
-say "$count patches and a cover letter in $OUT"
+write_all
 last=$(series_names | tail -n 1)
 [ "$(tree_git rev-parse HEAD)" = "$(tree_git rev-parse "refs/series/$last")" ] ||
 	die "patches/*/files do not name every file of the overlay"

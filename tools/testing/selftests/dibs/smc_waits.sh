@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The two ends of an SMC-D connection over loopback work at the same time: a long
+# message is announced in pieces, and who waits does not sleep at once.
+
+. "$(dirname "$0")/lib.sh"
+
+WRITES=200
+TRIPS=3000
+
+# switches: context switches of the whole system so far
+switches() {
+	awk '$1 == "ctxt" { print $2 }' /proc/stat
+}
+
+# With buffers of the default size a long write is at least four pieces. Without them
+# there are three signals: two for what fits and the rest, and one for room.
+pieces() {
+	local before after
+	before=$(stat_of lo signals)
+	smc_traffic smc stream 65536 $WRITES >/dev/null || return
+	after=$(stat_of lo signals)
+	echo "$((after - before)) signals for $WRITES writes"
+	[ $((after - before)) -ge $((5 * WRITES)) ]
+}
+
+# Each round trip would take four switches. Something else may want a CPU at times.
+awake() {
+	local before after
+	[ "$(nproc)" -gt 1 ] || {
+		echo "one CPU: there is nobody to wait for"
+		return 4
+	}
+	if [ -e /proc/lockdep ] || [ -e /sys/kernel/debug/kcsan ]; then
+		echo "a debug kernel: answers take longer than is looked for them"
+		return 4
+	fi
+	for _ in 1 2 3 4 5; do
+		before=$(switches)
+		smc_traffic smc pingpong 64 $TRIPS >/dev/null || return
+		after=$(switches)
+		echo "$((after - before)) context switches in $TRIPS round trips"
+		[ $((after - before)) -ge $((2 * TRIPS)) ] || return 0
+	done
+	return 1
+}
+
+# ticks: of CPU time that was used so far
+ticks() {
+	awk '$1 == "cpu" { print $2 + $4 }' /proc/stat
+}
+
+# Both ends of a quiet connection wait for data
+quiet() {
+	local before after server
+	smc_peer smc 127.0.0.1 5000 serve &
+	server=$!
+	until smc_peer smc 127.0.0.1 5000 pingpong 1 1 >/dev/null; do sleep 0.2; done
+	smc_peer smc 127.0.0.1 5000 hold >"$TMP/hold" 2>&1 &
+	within 10 grep -q ready "$TMP/hold" || return
+	before=$(ticks)
+	sleep 2
+	after=$(ticks)
+	kill $! $server
+	echo "$((after - before)) ticks of CPU time in 2 s"
+	[ $((after - before)) -lt $(($(getconf CLK_TCK) / 2)) ]
+}
+
+need_root
+need_smcd
+use_only lo
+ktap_print_header
+ktap_set_plan 3
+result "a long message is announced in pieces" pieces
+result "who waits does not sleep at once" awake
+result "who waits for long sleeps" quiet
+ktap_finished

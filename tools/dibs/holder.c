@@ -19,15 +19,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fault.h"
 #include "log.h"
 #include "sandbox.h"
+#include "sockets.h"
 #include "state.h"
 #include "uuid.h"
 
@@ -164,7 +163,7 @@ static int add_function(struct state *st, const char *name, const char *path, in
 	    !add_port(st, block_name, block_path, block_fd, block_gid))
 		return 0;
 	close(block_fd);
-	unlink(block_path);
+	unlisten_at(block_path);
 	return -1;
 }
 
@@ -173,28 +172,6 @@ int state_add_port(struct state *st, const char *name, const char *path, int fd,
 {
 	return st->device == DEVICE_ISM ? add_function(st, name, path, fd, gid) :
 					  add_port(st, name, path, fd, gid);
-}
-
-int listen_at(const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (strlen(path) >= sizeof(sa.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	strcpy(sa.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	if (unlink(path) && errno != ENOENT)
-		goto fail;
-	if (!bind(fd, (struct sockaddr *)&sa, sizeof(sa)) && !listen(fd, 8))
-		return fd;
-fail:
-	close(fd);
-	return -1;
 }
 
 static int add_wanted(struct state *st, const char *dir, const char *name)
@@ -214,7 +191,7 @@ static int add_wanted(struct state *st, const char *dir, const char *name)
 	if (!state_add_port(st, name, path, fd, gid))
 		return 0;
 	close(fd);
-	unlink(path);
+	unlisten_at(path);
 	return -1;
 }
 
@@ -290,7 +267,7 @@ static void unlink_sockets(void)
 	uint32_t i;
 
 	for (i = 0; i < nr_own; i++)
-		unlink(own[i].path);
+		unlisten_at(own[i].path);
 }
 
 int holder_run(struct state *st, const char *socket_dir)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "sockets.h"
 #include "state.h"
 #include "uuid.h"
 
@@ -166,8 +167,8 @@ static void get_options(struct options *o, int argc, char **argv)
 		fail("--max-dmbs", "more than such a device can have");
 	if (!o->max_dmbs)
 		o->max_dmbs = max_dmbs;
-	if (!o->nr_ports && !(o->socket_dir && o->control))
-		fail("--port", "is missing");
+	if (!o->control)
+		o->control = sockets_named("control");
 }
 
 /* ----------------------------------- ports ----------------------------------- */
@@ -227,19 +228,35 @@ static void parse_port(const struct options *o, char *arg, struct port_option *p
 	}
 }
 
-static void add_port(const struct options *o, struct state *st, char *arg)
+static void add_port(struct state *st, struct port_option *p)
 {
-	struct port_option p;
 	int fd;
 
-	parse_port(o, arg, &p);
-	if (!p.has_gid)
-		state_default_gid(st, p.name, p.gid);
-	fd = listen_at(p.path);
+	if (!p->has_gid)
+		state_default_gid(st, p->name, p->gid);
+	fd = listen_at(p->path);
 	if (fd < 0)
-		fail(p.path, strerror(errno));
-	if (state_add_port(st, p.name, p.path, fd, p.gid))
-		fail(p.path, "this GID is nil or taken by another port, or no more ports");
+		fail(p->path, strerror(errno));
+	if (state_add_port(st, p->name, p->path, fd, p->gid))
+		fail(p->path, "this GID is nil or taken by another port, or no more ports");
+}
+
+/* Those that were asked for, and then those whose sockets were passed and are left */
+static uint32_t add_ports(const struct options *o, struct state *st)
+{
+	struct port_option p;
+	uint32_t n;
+
+	for (n = 0; n < o->nr_ports; n++) {
+		parse_port(o, o->port[n], &p);
+		add_port(st, &p);
+	}
+	for (; (p.path = sockets_left()); n++) {
+		p.has_gid = false;
+		default_name(&p);
+		add_port(st, &p);
+	}
+	return n;
 }
 
 /* ----------------------------------- start ----------------------------------- */
@@ -324,20 +341,25 @@ int main(int argc, char **argv)
 	struct options o = {
 		.max_bytes = DEFAULT_MAX_BYTES,
 	};
+	const char *wrong;
 	struct state *st;
-	uint32_t i;
+	uint32_t n;
 	int rc;
 
 	fill_std_fds();
+	wrong = sockets_receive();
+	if (wrong)
+		fail("LISTEN_FDS", wrong);
 	get_options(&o, argc, argv);
 	raise_limits();
 	st = make_state(&o);
 	make_descriptors(&o, st);
-	for (i = 0; i < o.nr_ports; i++)
-		add_port(&o, st, o.port[i]);
-	log_event("fabric 0x%04x: %u ports", o.fabric_id, o.nr_ports);
+	n = add_ports(&o, st);
+	if (!n && !(o.socket_dir && o.control))
+		fail("--port", "is missing");
+	log_event("fabric 0x%04x: %u ports", o.fabric_id, n);
 	rc = holder_run(st, o.socket_dir);
 	if (o.control)
-		unlink(o.control);
+		unlisten_at(o.control);
 	return rc;
 }

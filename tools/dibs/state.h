@@ -50,9 +50,6 @@ struct state {
 /* A worker; returns only if it cannot work */
 int worker_run(struct state *st);
 
-/* A socket that listens at path, or -1 with errno */
-int listen_at(const char *path);
-
 /* The GID that a port of this name gets if it is given none */
 void state_default_gid(const struct state *st, const char *name, uint8_t *gid);
 

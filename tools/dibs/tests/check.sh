@@ -37,5 +37,7 @@ run ism_test plain
 run notify_test asan
 run notify_test plain
 run scale_test plain
+run socket_test asan
+run socket_test plain
 echo "$pass passed, $fail failed"
 [ "$fail" -eq 0 ]

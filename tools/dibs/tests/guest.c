@@ -106,16 +106,40 @@ void daemon_device(const char *kind, const char *fabric)
 	fabric_id = fabric;
 }
 
-void daemon_start(int nr_ports, const char *fault)
+/* Where the sockets of the next daemon are */
+const char *daemon_make_dir(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	strcpy(dir, "/tmp/dibs-test.XXXXXX");
 	if (!getenv("DIBS_FABRIC") || !mkdtemp(dir))
 		die("DIBS_FABRIC has to be the daemon");
+	return dir;
+}
+
+void daemon_start(int nr_ports, const char *fault)
+{
+	daemon_make_dir();
 	pid = fork();
 	if (!pid)
 		exec_daemon(nr_ports, fault);
 	free(daemon_status());
+}
+
+/* A daemon with these options, after prepare() in its process */
+void daemon_spawn(const char *const *options, void (*prepare)(void))
+{
+	char *argv[16] = { getenv("DIBS_FABRIC") };
+	int n = 1;
+
+	for (; *options; options++)
+		argv[n++] = (char *)*options;
+	pid = fork();
+	if (pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prepare();
+	execv(argv[0], argv);
+	die("DIBS_FABRIC");
 }
 
 static void remove_dir(void)
@@ -127,7 +151,8 @@ static void remove_dir(void)
 		die(command);
 }
 
-void daemon_stop(void)
+/* Its directory stays for another one */
+void daemon_end(void)
 {
 	int status;
 
@@ -135,6 +160,11 @@ void daemon_stop(void)
 	if (waitpid(pid, &status, 0) != pid || status)
 		die("the daemon did not end well");
 	pid = 0;
+}
+
+void daemon_stop(void)
+{
+	daemon_end();
 	remove_dir();
 }
 

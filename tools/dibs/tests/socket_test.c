@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sockets that systemd passes, sd_listen_fds(3): this test is systemd, which has them
+ * before there is a daemon and when it has ended
+ */
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "tap.h"
+
+#define FIRST_FD	3
+#define HIGH_FD		100
+#define NR_SOCKETS	3
+
+static int fds[NR_SOCKETS];
+static int nr_fds;
+static char names[64], count[32], who[16], dir[64];
+
+static struct sockaddr_un address(const char *name)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s", dir, name);
+	return sa;
+}
+
+static void make_socket(const char *name, int type)
+{
+	struct sockaddr_un sa = address(name);
+	int fd = socket(AF_UNIX, type, 0);
+
+	CHECK(!bind(fd, (struct sockaddr *)&sa, sizeof(sa)));
+	fds[nr_fds++] = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	close(fd);
+}
+
+static void make_listener(const char *name)
+{
+	make_socket(name, SOCK_STREAM);
+	CHECK(!listen(fds[nr_fds - 1], 8));
+}
+
+static void begin(void)
+{
+	strcpy(dir, daemon_make_dir());
+	nr_fds = 0;
+	*who = *names = '\0';
+}
+
+static void close_all(void)
+{
+	while (nr_fds)
+		close(fds[--nr_fds]);
+}
+
+/* In the process that becomes the daemon */
+static void pass(void)
+{
+	int i;
+
+	for (i = 0; i < nr_fds; i++)
+		dup2(fds[i], FIRST_FD + i);
+	if (!*who)
+		snprintf(who, sizeof(who), "%d", getpid());
+	setenv("LISTEN_PID", who, 1);
+	setenv("LISTEN_FDS", count, 1);
+	setenv("LISTEN_FDNAMES", names, 1);
+}
+
+/* A daemon for the sockets that there are, with an option or two more */
+static void start(const char *option, const char *value)
+{
+	const char *const options[] = { "--fabric-id", "0xff01", option, value, NULL };
+
+	snprintf(count, sizeof(count), "%d", nr_fds);
+	daemon_spawn(options, pass);
+}
+
+static void expect_refused(void)
+{
+	start(NULL, NULL);
+	CHECK(daemon_failed());
+	close_all();
+}
+
+static int nr_ports(void)
+{
+	int n = 0;
+
+	while (status_number("connected", n) >= 0)
+		n++;
+	return n;
+}
+
+static void expect_socket(const char *name)
+{
+	struct sockaddr_un sa = address(name);
+	struct stat st;
+
+	CHECK(!stat(sa.sun_path, &st) && S_ISSOCK(st.st_mode));
+}
+
+/* One guest writes into a DMB of the other */
+static void expect_works(struct guest *a, struct guest *b)
+{
+	uint64_t token;
+
+	CHECK_EQ(g_register(b, 1, a->gid, G_DMBS, 4096, &token), 0);
+	CHECK_EQ(g_move(a, VIRTIO_DIBS_VQ_MOVE, token, 5, "move", 4, -1), 0);
+	CHECK(!memcmp(b->mem + G_DMBS + 5, "move", 4));
+}
+
+/* The first guest connects before there is a daemon, as when a socket starts one */
+static void ports_of_sockets(void)
+{
+	struct guest a, b;
+	int turn;
+
+	begin();
+	make_listener("p0.sock");
+	make_listener("control");
+	make_listener("p1.sock");
+	strcpy(names, "dibs:control:dibs");
+	for (turn = 0; turn < 2; turn++) {
+		g_connect(&a, 0);
+		start(NULL, NULL);
+		g_begin(&a);
+		g_open(&b, 1);
+		expect_works(&a, &b);
+		CHECK_EQ(nr_ports(), 2);
+		g_close(&a);
+		g_close(&b);
+		daemon_end();
+		/* they are systemd's, and serve the next one */
+		expect_socket("p0.sock");
+		expect_socket("p1.sock");
+		expect_socket("control");
+	}
+	start(NULL, NULL);
+	free(daemon_status());
+	close_all();
+	daemon_stop();
+}
+
+/* An option says more about a socket that is passed, and is no second one */
+static void ports_of_options(void)
+{
+	static const uint8_t gid[16] = {
+		0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1,
+		0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8,
+	};
+	char option[160], control[128];
+	struct guest a;
+	char *status;
+
+	begin();
+	make_listener("p0.sock");
+	make_listener("control");
+	snprintf(option, sizeof(option),
+		 "--port=%s/p0.sock,name=web,gid=6ba7b810-9dad-11d1-80b4-00c04fd430c8", dir);
+	snprintf(control, sizeof(control), "--control=%s/control", dir);
+	start(option, control);
+	g_open(&a, 0);
+	CHECK(!memcmp(a.gid, gid, sizeof(gid)));
+	CHECK_EQ(nr_ports(), 1);
+	status = daemon_status();
+	CHECK(strstr(status, "\"web\""));
+	free(status);
+	g_close(&a);
+	close_all();
+	daemon_stop();
+}
+
+/* A function takes the socket for its blocks with it, whatever the order */
+static void functions(void)
+{
+	const char *const options[] = { "--fabric-id=0x07c1", "--device=ism", NULL };
+
+	begin();
+	make_listener("p0.sock.blk");
+	make_listener("p0.sock");
+	make_listener("control");
+	strcpy(names, "::control");
+	strcpy(count, "3");
+	daemon_spawn(options, pass);
+	CHECK_EQ(nr_ports(), 1);
+	close_all();
+	daemon_end();
+	expect_socket("p0.sock.blk");
+}
+
+static void refused(void)
+{
+	begin();
+	make_socket("p0.sock", SOCK_STREAM);
+	expect_refused();
+	begin();
+	make_socket("p0.sock", SOCK_DGRAM);
+	expect_refused();
+	begin();
+	fds[nr_fds++] = open("/dev/null", O_RDWR);
+	expect_refused();
+	/* no path */
+	begin();
+	fds[nr_fds++] = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(!bind(fds[0], &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)));
+	CHECK(!listen(fds[0], 8));
+	expect_refused();
+	/* for somebody else */
+	begin();
+	make_listener("p0.sock");
+	strcpy(who, "1");
+	expect_refused();
+}
+
+static void counts_refused(void)
+{
+	static const char *const bad[] = { "-1", "1026", "2147483648", "99999999999999999999" };
+	const char *const options[] = { "--fabric-id=0xff01", NULL };
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		begin();
+		strcpy(count, bad[i]);
+		daemon_spawn(options, pass);
+		CHECK(daemon_failed());
+	}
+}
+
+static const struct tap_test tests[] = {
+	{ "ports_of_sockets", ports_of_sockets },
+	{ "ports_of_options", ports_of_options },
+	{ "functions", functions },
+	{ "sockets_refused", refused },
+	{ "counts_refused", counts_refused },
+};
+
+TAP_MAIN(tests)

@@ -19,7 +19,7 @@ case ${1-} in
 --fuzz)
 	need_pkgs clang python3
 	need_pkgs "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
-	daemon fuzz RUNS="$RUNS" 2>&1 | grep --line-buffered -vE '^#[0-9]+[[:space:]]+(NEW|REDUCE)'
+	daemon -j2 fuzz RUNS="$RUNS"
 	;;
 --long)
 	export LONG=1

@@ -189,7 +189,8 @@ static int view_open(struct fabric *f, uint32_t port)
 	uint32_t idx;
 
 	v->pending = calloc(FABRIC_MAX_DMBS / 64, sizeof(*v->pending));
-	if (!v->pending)
+	v->sw_due = calloc(FABRIC_MAX_PORTS, sizeof(*v->sw_due));
+	if (!v->pending || !v->sw_due)
 		return -1;
 	for (idx = 0; idx < atomic_load(&p->nr_used); idx++) {
 		if (!in_use(dmb_at(f, port, idx)))
@@ -250,8 +251,10 @@ void fabric_close(struct fabric *f)
 {
 	uint32_t i;
 
-	for (i = 0; f->view && i < FABRIC_MAX_PORTS; i++)
+	for (i = 0; f->view && i < FABRIC_MAX_PORTS; i++) {
 		free(f->view[i].pending);
+		free(f->view[i].sw_due);
+	}
 	free(f->view);
 	free(f->table);
 	memset(f, 0, sizeof(*f));

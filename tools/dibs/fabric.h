@@ -32,6 +32,9 @@
 /* SW events of one sender that can be pending for one receiver */
 #define FABRIC_SW_QUOTA		16
 
+/* ns for each one, after as many as the quota: to be told of them costs the receiver time */
+#define FABRIC_SW_PERIOD	5000000
+
 /**
  * enum fabric_status - how a request ended
  * @FABRIC_OK: done
@@ -207,6 +210,8 @@ struct fabric_state {
  * @nr_signals: DMBs with a signal pending
  * @next: index at which the search for the next signal begins
  * @pending: bit per DMB
+ * @sw_due: per sender, the time at which all its SW events would have been sent if it
+ *	sent one per %FABRIC_SW_PERIOD
  */
 struct fabric_view {
 	uint32_t nr_dmbs;
@@ -215,6 +220,7 @@ struct fabric_view {
 	uint32_t nr_signals;
 	uint32_t next;
 	uint64_t *pending;
+	uint64_t *sw_due;
 };
 
 /**

@@ -131,6 +131,18 @@ static uint32_t sw_pending(const struct fabric_port *p, uint32_t sender,
 	return n;
 }
 
+/* Is this not more than a sender may send in the long run? */
+static bool sw_in_time(struct fabric *f, uint32_t to, uint32_t sender, uint64_t now)
+{
+	uint64_t *due = &f->view[to].sw_due[sender];
+	uint64_t from = *due > now ? *due : now;
+
+	if (from - now >= FABRIC_SW_QUOTA * (uint64_t)FABRIC_SW_PERIOD)
+		return false;
+	*due = from + FABRIC_SW_PERIOD;
+	return true;
+}
+
 /* Tell a port what another one sent; false if that has to wait */
 bool event_sw(struct fabric *f, uint32_t to, uint32_t sender, uint64_t request,
 	      const struct fabric_event *event)
@@ -144,7 +156,7 @@ bool event_sw(struct fabric *f, uint32_t to, uint32_t sender, uint64_t request,
 	if (again)
 		return true;
 	slot = free_slot(p, 0, FABRIC_SW_EVENTS);
-	if (n >= FABRIC_SW_QUOTA || !slot)
+	if (n >= FABRIC_SW_QUOTA || !slot || !sw_in_time(f, to, sender, event->time))
 		return false;
 	slot->sender = sender;
 	slot->request = request;

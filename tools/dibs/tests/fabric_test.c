@@ -424,6 +424,8 @@ static void sw_events_in_order(void)
 	expect_none(0);
 }
 
+#define SW_LATER	(1 + FABRIC_SW_QUOTA * (uint64_t)FABRIC_SW_PERIOD)
+
 static void sw_quota(void)
 {
 	struct fabric_event e;
@@ -436,8 +438,31 @@ static void sw_quota(void)
 	CHECK_EQ(fabric_send(&f, 1, ++request, gid(2), 0, 0, 1), FABRIC_OK);
 	CHECK_EQ(fabric_send(&f, 2, ++request, gid(0), 0, 0, 1), FABRIC_OK);
 	CHECK(take_event(0, &e));
-	CHECK_EQ(fabric_send(&f, 1, ++request, gid(0), 0, 0, 1), FABRIC_OK);
-	CHECK_EQ(fabric_send(&f, 1, ++request, gid(0), 0, 0, 1), FABRIC_AGAIN);
+	CHECK_EQ(fabric_send(&f, 1, ++request, gid(0), 0, 0, SW_LATER), FABRIC_OK);
+	CHECK_EQ(fabric_send(&f, 1, ++request, gid(0), 0, 0, SW_LATER), FABRIC_AGAIN);
+}
+
+/* However quickly they are taken: so many at once, and then one per period to each */
+static void sw_rate(void)
+{
+	uint64_t now = 1000, end = now + 1000ull * FABRIC_SW_PERIOD;
+	uint32_t sent = 0, refused = 0;
+	struct fabric_event e;
+
+	setup(3);
+	for (; now < end; now += FABRIC_SW_PERIOD / 50) {
+		if (fabric_send(&f, 1, ++request, gid(0), 0, 0, now) == FABRIC_OK)
+			sent++;
+		else
+			refused++;
+		while (take_event(0, &e))
+			;
+	}
+	CHECK(refused > 48000);
+	CHECK(sent >= 1000 && sent <= 1000 + FABRIC_SW_QUOTA);
+	/* others are not concerned, neither senders nor receivers */
+	CHECK_EQ(fabric_send(&f, 2, ++request, gid(0), 0, 0, now), FABRIC_OK);
+	CHECK_EQ(fabric_send(&f, 1, ++request, gid(2), 0, 0, now), FABRIC_OK);
 }
 
 /* V-30: a sender that leaves takes its events along */
@@ -641,6 +666,7 @@ static const struct tap_test tests[] = {
 	{ "unregister_takes_signals", unregister_takes_signals },
 	{ "sw_events_in_order", sw_events_in_order },
 	{ "sw_quota", sw_quota },
+	{ "sw_rate", sw_rate },
 	{ "sw_events_leave_with_the_sender", sw_events_leave_with_the_sender },
 	{ "order_across_types", order_across_types },
 	{ "buf_events", buf_events },

@@ -20,7 +20,7 @@ struct port_ops;
 
 /* What is done for a port before it is the turn of others */
 #define VPCI_TURN_BUFFERS	64
-#define VPCI_TURN_BYTES		(256u << 10)
+#define VPCI_TURN_BYTES		(64u << 10)
 
 /**
  * struct vpci_state - a virtio device; outlives a worker

@@ -27,7 +27,7 @@
 #include "state.h"
 
 /* Messages of one port before it is the turn of others */
-#define BUDGET_MESSAGES	8
+#define BUDGET_MESSAGES	4
 
 /* The shortest slice of processor time there is, in ns */
 #define SLICE_NS	100000

@@ -1195,7 +1195,7 @@ static int compare(const void *a, const void *b)
 
 /*
  * All that one guest can ask to be moved: a turn of it takes as long as it takes to copy
- * 512 KiB, which is well below a millisecond. The rest is for tests that have to share
+ * 128 KiB, which is well below a millisecond. The rest is for tests that have to share
  * their processors; without turns, moves of 544 MiB would be waited for.
  */
 static void flood_of_bytes(void)
@@ -1218,6 +1218,40 @@ static void flood_of_bytes(void)
 	CHECK(ns[FLOOD_MOVES / 2] < 10000000);
 	CHECK(ns[FLOOD_MOVES - 1] < 200000000);
 	close(memfd);
+	close_evil();
+}
+
+/*
+ * How much is moved for one guest before it is the turn of another: both have asked when
+ * the daemon looks. The first one counts its moves in a word, and the other one's move is
+ * of that word, for they share this memory.
+ */
+#define TURN_MOVE	(32u << 10)
+#define TURN_IOVA	0x80000000u
+
+static void turns_are_short(void)
+{
+	uint64_t token, *count, moved;
+	int i;
+
+	open_evil();
+	count = (void *)(evil.mem + G_DATA);
+	CHECK_EQ(g_register(&evil, 0, evil.gid, G_DMBS, TURN_MOVE, &token), 0);
+	CHECK_EQ(g_map(&good[0], TURN_IOVA, G_MEM, 0, 3, evil.memfd), 0);
+	daemon_pause();
+	for (i = 0; i < 20; i++) {
+		count[i] = i + 1;
+		g_add_move(&evil, MOVEQ, i, token, 0, G_DATA + i * sizeof(*count),
+			   TURN_MOVE, -1);
+		g_kick(&evil, MOVEQ);
+	}
+	g_add_move(&good[0], MOVEQ, 0, good_token, 0, TURN_IOVA - G_IOVA + G_DMBS,
+		   sizeof(moved), -1);
+	g_kick(&good[0], MOVEQ);
+	daemon_continue();
+	CHECK_EQ(g_wait(&good[0], MOVEQ), 4);
+	memcpy(&moved, good[1].mem + G_DMBS, sizeof(moved));
+	CHECK(moved * TURN_MOVE <= 64 << 10);
 	close_evil();
 }
 
@@ -1358,6 +1392,7 @@ static const struct tap_test tests[] = {
 	{ "overlapping_moves", overlapping_moves },
 	{ "flood", flood },
 	{ "flood_of_bytes", flood_of_bytes },
+	{ "turns_are_short", turns_are_short },
 	{ "life_and_death", life_and_death },
 	{ "device_reset_message", device_reset_message },
 	{ "intx", intx },

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # guest.sh [-t SECONDS] [-c CPUS] [-m MIB] [-d DIR]... [-a ARGS] [-n NAME] [-i] [-s]
-#	[-f SOCKET] [-x QEMU-ARGS] VARIANT [COMMAND...]
+#	[-f SOCKET] [-v] [-x QEMU-ARGS] VARIANT [COMMAND...]
 #
 # Boots a guest with the kernel of VARIANT, runs COMMAND in it (several words, or
 # one with shell syntax), shows its output as it comes and returns its status.
@@ -14,7 +14,7 @@
 #  -n NAME     name of the log in build/log (default: VARIANT)
 #  -i          count instructions: 1 CPU, its clock goes on 1 ns per instruction
 #  -f SOCKET   a device on a fabric, whose daemon listens there (below build/ or /tmp);
-#              on s390x it is an ISM function
+#              on s390x it is an ISM function, or virtio-dibs with -v
 #  -x ARGS     more arguments for QEMU
 #  -s          a shell on this terminal instead of COMMAND, no time limit
 #
@@ -28,8 +28,8 @@
 . "$(dirname "$0")/lib.sh"
 
 LIMIT=300 CPUS=2 MEM=1024 DIRS=() ARGS='' NAME='' ICOUNT='' SHELL_MODE=''
-FABRIC='' EXTRA=''
-while getopts t:c:m:d:a:n:f:x:is opt; do
+FABRIC='' VIRTIO='' EXTRA=''
+while getopts t:c:m:d:a:n:f:x:ivs opt; do
 	case $opt in
 	t) LIMIT=$OPTARG ;;
 	c) CPUS=$OPTARG ;;
@@ -38,6 +38,7 @@ while getopts t:c:m:d:a:n:f:x:is opt; do
 	a) ARGS=$OPTARG ;;
 	n) NAME=$OPTARG ;;
 	f) FABRIC=$OPTARG ;;
+	v) VIRTIO=y ;;
 	x) EXTRA=$OPTARG ;;
 	i) ICOUNT=y ;;
 	s) SHELL_MODE=y ;;
@@ -172,9 +173,9 @@ if [ -n "$FABRIC" ]; then
 		'{"driver":"vfio-user-pci","id":"dibs0","x-msg-timeout":60000,"socket":{"type":"unix","path":"'"$FABRIC"'"}}')
 fi
 if [ -n "$FABRIC" ] && [ "$ARCH" = s390x ]; then
+	MEMORY+=(-device "zpci,uid=0x10,target=dibs0")
 	# An ISM function, whose blocks QEMU has to be helped with
-	MEMORY+=(-device "zpci,uid=0x10,target=dibs0"
-		-plugin "$B/dibs/plain/pcistb.so,ism=0x10:$FABRIC")
+	[ -n "$VIRTIO" ] || MEMORY+=(-plugin "$B/dibs/plain/pcistb.so,ism=0x10:$FABRIC")
 fi
 # shellcheck disable=SC2206 # several arguments
 qemu+=("$QEMU" $EXTRA "${MEMORY[@]}" -cpu "$cpu" -nodefaults -no-user-config -display none -no-reboot

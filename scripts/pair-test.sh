@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# pair-test.sh [--long] [VARIANT]: the tests of two guests on one fabric; --long takes
-# longer, and does it again with a daemon whose worker is killed all the time, which
-# must not be noticed.
+# pair-test.sh [--long] [--virtio] [VARIANT]: the tests of two guests on one fabric;
+# --long takes longer, and does it again with a daemon whose worker is killed all the time,
+# which must not be noticed.  On s390x, devices are ISM functions unless --virtio is given.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -13,9 +13,14 @@ if [ "${1-}" = --long ]; then
 	LONG=y
 	shift
 fi
+VIRTIO=()
+if [ "${1-}" = --virtio ]; then
+	VIRTIO=(-v)
+	shift
+fi
 VARIANT=${1:-x86}
 case $VARIANT in
-s390*) ARCH=s390 TOOLS=$B/selftests-s390x PAIR=pair-$VARIANT ;;
+s390*) ARCH=s390 TOOLS=$B/selftests-s390x PAIR=pair-$VARIANT${VIRTIO[*]} ;;
 *) ARCH=x86 TOOLS=$B/selftests PAIR=pair ;;
 esac
 pass=0 fail=0
@@ -25,7 +30,7 @@ run() {
 	local name=$1 rc=0 p f
 	shift
 	say "two guests, $name"
-	"$TOP/scripts/pair.sh" -n "$name" "$@" -t "${LONG:+3}600" \
+	"$TOP/scripts/pair.sh" -n "$name" "${VIRTIO[@]}" "$@" -t "${LONG:+3}600" \
 		-d "$TOOLS" "$VARIANT" \
 		"CHECK_SECONDS=${LONG:+600}; . /opt/dibs/pair-tests" || rc=$?
 	p=$(grep -cE '^[ab]: ok ' "$B/results/$name" || true)

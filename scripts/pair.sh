@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # pair.sh [-t SECONDS] [-m MIB] [-c CPUS] [-d DIR]... [-k SECONDS] [-n NAME] [-b]
-#	VARIANT COMMAND
+#	[-v] VARIANT COMMAND
 #
 # Boots two guests that are on one fabric and on one Ethernet, and runs COMMAND in
-# both. With VARIANT s390 their devices are ISM functions. In there, ROLE is a or b, ME and
+# both. With VARIANT s390 their devices are ISM functions unless -v is given. In there, ROLE is a or b, ME and
 # PEER are the addresses, and "meet NAME" waits until the other one is there too. Output is
 # shown with the role in front.
 # Exits with 0 if both did and the daemon had nothing to complain about.
@@ -16,6 +16,7 @@
 #          has, how often that woke up, and the guests' doorbells, moves and signals
 #
 #  -k SECONDS  kill the daemon's worker so often, which nobody may notice
+#  -v          their devices are virtio-dibs on s390x, too
 #  -b          the Ethernet is a bridge of the host's, in a network namespace of its
 #              own, which needs root; else it is a socket between the QEMUs
 #  the others are those of guest.sh
@@ -25,23 +26,27 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-ALL=("$@") OPTS=() DIRS=() KILL='' NAME=pair BRIDGE=''
-while getopts t:m:c:d:k:n:b opt; do
+ALL=("$@") OPTS=() DIRS=() KILL='' NAME=pair BRIDGE='' VIRTIO=''
+while getopts t:m:c:d:k:n:bv opt; do
 	case $opt in
 	t | m | c) OPTS+=("-$opt" "$OPTARG") ;;
 	d) DIRS+=(-d "$OPTARG") ;;
 	k) KILL=$OPTARG ;;
 	n) NAME=$OPTARG ;;
 	b) BRIDGE=y ;;
+	v) VIRTIO=y OPTS+=(-v) ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
 [ $# -eq 2 ] || die "which kernel variant and which command?"
 VARIANT=$1
+QEMU_PKG=qemu-system-x86 KIND=(--fabric-id 0xff01) DRIVER=virtio_dibs
 case $VARIANT in
-s390*) QEMU_PKG=qemu-system-misc KIND=(--device ism --fabric-id 0x07c1) ;;
-*) QEMU_PKG=qemu-system-x86 KIND=(--fabric-id 0xff01) ;;
+s390*)
+	QEMU_PKG=qemu-system-misc
+	[ -n "$VIRTIO" ] || KIND=(--device ism --fabric-id 0x07c1) DRIVER=ism
+	;;
 esac
 
 need_pkgs gcc make libseccomp-dev libjansson-dev netcat-openbsd jq iproute2
@@ -143,7 +148,7 @@ guest() {
 	net+=" -device virtio-net,netdev=net,mac=52:54:00:00:00:0$2"
 	"$TOP/scripts/guest.sh" "${OPTS[@]}" -d "$TOP/scripts/guest" "${DIRS[@]}" \
 		-n "$NAME-$1" -f "$RUN/$1.sock" -x "$net" "$VARIANT" \
-		"export ROLE=$1 ME=10.0.0.$2 PEER=10.0.0.$3
+		"export ROLE=$1 ME=10.0.0.$2 PEER=10.0.0.$3 DRIVER=$DRIVER
 		. /opt/dibs/pair
 		$4" 2>&1 |
 		relay "$1" | tee -a "$RUN/out" || rc=$?

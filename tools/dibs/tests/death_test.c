@@ -100,6 +100,9 @@ static void guest_killed_at_every_message(void)
 			CHECK_EQ(g_signal(&b).idx, 1);
 			CHECK(!memcmp(b.mem + G_DMBS, &n, sizeof(n)));
 			await_fds(fds);
+			/* nothing of it is left, whether another one comes or not */
+			CHECK_EQ(status_number("joined", 2), 0);
+			CHECK_EQ(status_number("dmbs", 2), 0);
 		}
 		printf("# killed at %d messages\n", n - 1);
 		CHECK(n > 70);

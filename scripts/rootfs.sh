@@ -65,7 +65,20 @@ make_image() {
 
 need_pkgs mmdebstrap squashfs-tools debian-archive-keyring >&2
 
-sources=$(debian_sources)
+# apt takes a second to say it, and each guest asks
+sources_cached() {
+	local key cache=$B/rootfs-known
+	key=$(stat -c '%n %Y' /etc/apt/sources.list /etc/apt/sources.list.d{,/*} \
+		/var/lib/apt/lists 2>/dev/null || true)
+	if [ "$(cat "$cache.key" 2>/dev/null)" != "$key" ]; then
+		debian_sources >"$cache.$$"
+		mv "$cache.$$" "$cache"
+		echo "$key" >"$cache.key"
+	fi
+	cat "$cache"
+}
+
+sources=$(sources_cached)
 if [ -z "$sources" ] && [ "$(id -u)" -eq 0 ]; then
 	quietly "$B/log/apt-update" apt-get -q update
 	sources=$(debian_sources)

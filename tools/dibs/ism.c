@@ -10,10 +10,11 @@
  * the message it came with, and leaves it behind before its first effect and after its
  * last: from then on what the effects have made is no reason to refuse it.
  */
+#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <linux/pci_regs.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fault.h"
@@ -35,6 +36,9 @@
 
 /* What is done for the guest in one go */
 #define TURN		64
+
+/* What is being served, for port_begin() */
+enum { SERVE_SIGNAL, SERVE_EVENT };
 
 static uint32_t get32(const uint8_t *at)
 {
@@ -137,12 +141,19 @@ static bool write_signal(struct port *p, const struct fabric_signal *sig)
 	       summary_set(p, 0);
 }
 
+/* What tells this delivery from others: what was raised since is part of it */
+static uint64_t signal_key(const struct port *p, const struct fabric_signal *sig)
+{
+	return p->fabric->st->ports[p->nr].nr.signals << 16 | sig->idx;
+}
+
 static bool serve_signal(struct port *p)
 {
 	struct fabric_signal sig;
 
 	if (!fabric_next_signal(p->fabric, p->nr, &sig))
 		return false;
+	port_begin(p, SERVE_SIGNAL, signal_key(p, &sig));
 	if (!write_signal(p, &sig))
 		fabric_count(p->fabric, p->nr, FABRIC_IO);
 	fault_point(FAULT_ISM_SIGNAL_WRITTEN);
@@ -201,6 +212,7 @@ static bool serve_event(struct port *p)
 
 	if (!atomic_load(&ism->ieq) || !fabric_next_event(p->fabric, p->nr, &event))
 		return false;
+	port_begin(p, SERVE_EVENT, event.seq);
 	if (event.seq != last >> 8 && event_of(&event, entry)) {
 		if (!write_event(p, entry, nr))
 			fabric_count(p->fabric, p->nr, FABRIC_IO);
@@ -758,11 +770,9 @@ static bool serve(struct port *p)
 {
 	uint32_t n;
 
-	for (n = 0; n < TURN; n++) {
-		port_begin(p, 0, n);
+	for (n = 0; n < TURN; n++)
 		if (!serve_signal(p) && !serve_event(p))
 			break;
-	}
 	port_end(p);
 	return n == TURN;
 }
@@ -792,36 +802,83 @@ static void fail_now(struct port *p)
 }
 
 /**
+ * struct fault_kind - what can be made to go wrong
+ * @word: its name
+ * @count: where in &struct ism_faults is with which one from now on
+ * @value: where the second number is to be, 0 if there is none
+ * @min: the least that this one can be
+ * @max: the most
+ */
+struct fault_kind {
+	const char *word;
+	size_t count;
+	size_t value;
+	uint32_t min;
+	uint32_t max;
+};
+
+#define COUNT(member)	offsetof(struct ism_faults, member)
+
+static const struct fault_kind fault_kinds[] = {
+	{ "command ",	COUNT(commands), COUNT(code), 1, 0xffff },
+	{ "move ",	COUNT(moves), COUNT(cc), 1, 3 },
+	{ "delay ",	COUNT(blocks), COUNT(busy_ms), 0, UINT32_MAX },
+	{ "interrupt ",	COUNT(interrupts), 0, 0, 0 },
+	{ "error ",	COUNT(errors), 0, 0, 0 },
+};
+
+/* Takes a number, and what separates it from the next one, from the start of a text */
+static bool take_number(const char **text, uint32_t min, uint32_t max, uint32_t *to)
+{
+	unsigned long long v;
+	char *end;
+
+	if (!isdigit(**text))
+		return false;
+	errno = 0;
+	v = strtoull(*text, &end, 0);
+	if (errno || v < min || v > max || (*end && *end != ' '))
+		return false;
+	*text = end + !!*end;
+	*to = v;
+	return true;
+}
+
+static bool inject_counted(struct ism_faults *faults, const struct fault_kind *kind,
+			   const char *numbers)
+{
+	uint32_t n, v = 0;
+
+	if (!take_number(&numbers, 0, UINT32_MAX, &n) ||
+	    (kind->value && !take_number(&numbers, kind->min, kind->max, &v)) || *numbers)
+		return false;
+	if (kind->value)
+		memcpy((char *)faults + kind->value, &v, sizeof(v));
+	memcpy((char *)faults + kind->count, &n, sizeof(n));
+	return true;
+}
+
+/**
  * inject() - something is to go wrong
  * @p: the function
- * @what: "command N CODE", "move N CC", "delay N MS", "interrupt N": with the Nth from
- *	now on; or "error": now
+ * @what: one of &fault_kinds with its numbers, or "error": now
  *
  * Return: false if that is none of these.
  */
 static bool inject(struct port *p, const char *what)
 {
-	struct ism_faults *faults = &p->st->ism.faults;
-	uint32_t n, v;
-	char end;
+	size_t i, len;
 
-	if (sscanf(what, "command %u %i%c", &n, (int *)&v, &end) == 2 && v && v <= 0xffff) {
-		faults->code = v;
-		faults->commands = n;
-	} else if (sscanf(what, "move %u %u%c", &n, &v, &end) == 2 && v && v <= 3) {
-		faults->cc = v;
-		faults->moves = n;
-	} else if (sscanf(what, "delay %u %u%c", &n, &v, &end) == 2) {
-		faults->busy_ms = v;
-		faults->blocks = n;
-	} else if (sscanf(what, "interrupt %u%c", &n, &end) == 1) {
-		faults->interrupts = n;
-	} else if (!strcmp(what, "error")) {
+	if (!strcmp(what, "error")) {
 		fail_now(p);
-	} else {
-		return false;
+		return true;
 	}
-	return true;
+	for (i = 0; i < sizeof(fault_kinds) / sizeof(fault_kinds[0]); i++) {
+		len = strlen(fault_kinds[i].word);
+		if (!strncmp(what, fault_kinds[i].word, len))
+			return inject_counted(&p->st->ism.faults, &fault_kinds[i], what + len);
+	}
+	return false;
 }
 
 /* --------------------------------- blocks --------------------------------- */
@@ -850,6 +907,8 @@ static int block_region_write(struct port *p, uint32_t region, uint64_t offset,
 	struct port *function = &p->all[p->nr - 1];
 	struct ism_state *ism = &function->st->ism;
 
+	if (ism->faults.errors && !--ism->faults.errors)
+		fail_now(function);
 	if (atomic_load(&ism->error))
 		return -EIO;
 	if (busy(&ism->faults))
@@ -859,6 +918,12 @@ static int block_region_write(struct port *p, uint32_t region, uint64_t offset,
 	if (region == BAR_COMMAND)
 		return store_command(function, p->st->vu.messages + 1, offset, buf, len);
 	return -EOPNOTSUPP;
+}
+
+/* A function whose blocks do not come any more cannot be on the fabric */
+static void block_reset(struct port *p)
+{
+	leave(&p->all[p->nr - 1]);
 }
 
 static void nothing(struct port *p)
@@ -899,7 +964,7 @@ const struct port_ops ism_block_ops = {
 	.region_size	= block_region_size,
 	.region_read	= block_region_read,
 	.region_write	= block_region_write,
-	.reset		= nothing,
+	.reset		= block_reset,
 	.intx_pending	= no,
 	.serve		= no,
 	.restart	= nothing,

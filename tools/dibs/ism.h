@@ -30,10 +30,11 @@ struct port_ops;
  * @code: its response code
  * @moves: until one that is not executed
  * @cc: its condition code
- * @blocks: until one that finds the function busy
+ * @blocks: until one that finds the function busy; a command is one or two
  * @busy_ms: for how long
  * @busy_until: and until when, in ns
  * @interrupts: until one that is not raised
+ * @errors: blocks until one that finds the function in error state
  */
 struct ism_faults {
 	uint32_t commands;
@@ -44,6 +45,7 @@ struct ism_faults {
 	uint32_t busy_ms;
 	uint64_t busy_until;
 	uint32_t interrupts;
+	uint32_t errors;
 };
 
 /**

@@ -184,16 +184,22 @@ static int move(struct function *f, uint64_t token, uint32_t offset, int signal,
 
 /* ------------------------------ life of functions ------------------------------ */
 
-static void connect_function(struct function *f, int port)
+static void connect_blocks(struct function *f, int port)
 {
 	char path[128];
+
+	snprintf(path, sizeof(path), "%s.blk", port_path(port));
+	g_connect_path(&f->blocks, path);
+	CHECK_EQ(g_version(&f->blocks), 0);
+}
+
+static void connect_function(struct function *f, int port)
+{
 	uint32_t page;
 
 	g_connect(&f->g, port);
-	snprintf(path, sizeof(path), "%s.blk", port_path(port));
-	g_connect_path(&f->blocks, path);
 	CHECK_EQ(g_version(&f->g), 0);
-	CHECK_EQ(g_version(&f->blocks), 0);
+	connect_blocks(f, port);
 	if (!f->scattered)
 		CHECK_EQ(g_map(&f->g, G_IOVA, G_MEM, 0, 3, f->g.memfd), 0);
 	for (page = PAGES; f->scattered && page--;)
@@ -945,6 +951,9 @@ static void injected_commands(void)
 	inject("command 1 0", false);
 	inject("command 1 0x10000", false);
 	inject("command 1 1 1", false);
+	inject("command -1 1", false);
+	inject("command 4294967296 1", false);
+	inject("command 1x 1", false);
 	inject("", false);
 	inject("errors", false);
 	teardown();
@@ -1038,6 +1047,17 @@ static void injected_error(void)
 	CHECK_EQ(load(&a, 0), 0);
 	start_function(&a);
 	CHECK_EQ(move(&a, token, 0, 1, "x", 1), 0);
+	/* or with the third block: a command without a payload is one */
+	inject("error 3", true);
+	CHECK_EQ(simple(&a, READ_GID, 0), OK);
+	CHECK_EQ(move(&a, token, 0, 1, "y", 1), 0);
+	CHECK_EQ(move(&a, token, 0, 1, "z", 1), EIO);
+	CHECK_EQ(query_rgid(&b, a.gid, 0, 0), UNREACH);
+	CHECK_EQ(*at(&b, AT_DMB), 'y');
+	CHECK_EQ(g_call(&a.g, VU_RESET, NULL, 0, NULL, 0, NULL, 0), 0);
+	start_function(&a);
+	inject("error -1", false);
+	inject("error 1 1", false);
 	teardown();
 }
 
@@ -1068,12 +1088,8 @@ static void injected_elsewhere(void)
 /* Blocks before the function is there, or after it has gone */
 static void blocks_alone(void)
 {
-	char path[128];
-
 	setup();
-	snprintf(path, sizeof(path), "%s.blk", port_path(2));
-	g_connect_path(&c.blocks, path);
-	CHECK_EQ(g_version(&c.blocks), 0);
+	connect_blocks(&c, 2);
 	CHECK_EQ(store(&c, 2, 8, "\0\0\0\0@\1\0\0", 8), 0);
 	CHECK_EQ(store(&c, 2, 0, "\0\0\0\1\0\0\0\20", 8), 0);
 	CHECK_EQ(move(&c, 1ull << 32, 0, 1, "x", 1), ENXIO);
@@ -1103,7 +1119,13 @@ static void bad_messages(void)
 	CHECK_EQ(daemon_fds(), fds + 1);
 	g_send(&c.blocks, "this is no message!", 19, NULL, 0);
 	CHECK(g_gone(&c.blocks));
-	/* the function is still there, without its blocks */
+	/* a function without its blocks is not on the fabric, and can come back with them */
+	CHECK_EQ(irq(&a), 0xc0);
+	expect_entry(&a, 2, EV_GID, GID_DISABLED, c.gid, 0);
+	CHECK_EQ(query_rgid(&a, c.gid, 0, 0), UNREACH);
+	g_close(&c.blocks);
+	connect_blocks(&c, 2);
+	start_function(&c);
 	CHECK_EQ(query_rgid(&a, c.gid, 0, 0), OK);
 	close_function(&c);
 	teardown();
@@ -1181,6 +1203,35 @@ static void worker_dies_at_every_point(void)
 	}
 	printf("# %d points, %d deaths\n", points, died);
 	CHECK(!points || died > 30);
+}
+
+/*
+ * Workers that die one after the other of different signals of one function are nothing
+ * that it is to blame for
+ */
+static void workers_die_of_different_signals(void)
+{
+	uint64_t token;
+	int i;
+
+	if (!has_points())
+		return;
+	daemon_device("ism", "0x07c1");
+	daemon_start(2, "all");
+	open_function(&a, 0);
+	open_function(&b, 1);
+	token = dmb(40, AT_DMB, PAGE);
+	for (i = 0; i < 40; i++) {
+		/* nobody dies so soon after another one */
+		usleep(110000);
+		CHECK_EQ(move(&a, token, 0, i % 16, "x", 1), 0);
+		irq(&b);
+	}
+	CHECK(status_number("restarts", 0) > 10);
+	CHECK_EQ(query_rgid(&a, b.gid, 0, 0), OK);
+	close_function(&a);
+	close_function(&b);
+	daemon_stop();
 }
 
 /* All of what a function has, the interrupt that its driver may wait for included */
@@ -1313,6 +1364,7 @@ static const struct tap_test tests[] = {
 	{ "blocks_alone", blocks_alone },
 	{ "bad_messages", bad_messages },
 	{ "worker_dies_at_every_point", worker_dies_at_every_point },
+	{ "workers_die_of_different_signals", workers_die_of_different_signals },
 	{ "worker_killed", worker_killed },
 	{ "added_port", added_port },
 	{ "added_port_with_long_name", added_port_with_long_name },

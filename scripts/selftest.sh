@@ -6,6 +6,7 @@
 # more rounds and the tests marked 'long'.  --build only builds them, into
 # build/selftests, or with VARIANT s390 what pairs of guests use, into
 # build/selftests-s390x.
+# --modules VARIANT builds the tests' modules for a kernel, into build/selftests-VARIANT.
 #
 # Tests share a guest, which is quick, and when it dies the rest goes on in a new one.
 # A line "# Guest: own" in a test's source gives it one to itself.
@@ -17,6 +18,10 @@ LONG=${LONG:-}
 case ${1-} in
 --build)
 	BUILD_ONLY=y
+	shift
+	;;
+--modules)
+	MODULES_ONLY=y
 	shift
 	;;
 --long)
@@ -58,7 +63,7 @@ build_modules() {
 	rm -rf "$mods" "$work"
 	mkdir -p "$mods/dibs/test_modules" "$work"
 	cp "$TOP/$SRC"/test_modules/*.c "$work/"
-	grep '^obj-m' "$TOP/$SRC/test_modules/Makefile" >"$work/Makefile"
+	grep -E '^(obj-m|ifdef|endif)' "$TOP/$SRC/test_modules/Makefile" >"$work/Makefile"
 	use_variant "$1"
 	quietly "$B/log/selftest-modules-$1" kmake M="$work" modules
 	cp "$work"/*.ko "$mods/dibs/test_modules/"
@@ -134,6 +139,10 @@ count() {
 		}'
 }
 
+if [ -n "${MODULES_ONLY:-}" ]; then
+	build_modules "$1"
+	exit
+fi
 say "building the selftests"
 need_pkgs gcc make rsync libc6-dev gawk
 case $1 in

@@ -90,20 +90,18 @@ struct site {
  * struct cpu - a CPU
  * @gpr: general registers, NULL as long as they are not known
  * @pswm: the mask half of the PSW
+ * @prefix: where the CPU's low core is
  * @value: room for a register
  * @memory: room for memory
  * @clp: address of the block of a CLP that is being executed, or 0
- * @faulting: the PCISTB that is being executed is to end with an access exception
- * @saved: what its registers are to be then
  */
 struct cpu {
 	struct qemu_plugin_register *gpr[NR_GPRS];
 	struct qemu_plugin_register *pswm;
+	struct qemu_plugin_register *prefix;
 	struct byte_array *value;
 	struct byte_array *memory;
 	uint64_t clp;
-	const struct site *faulting;
-	uint64_t saved[3];
 };
 
 static struct function functions[MAX_FUNCTIONS];
@@ -139,6 +137,8 @@ static void find_registers(struct cpu *c)
 		d = (void *)(all->data + i * step);
 		if (!strcmp(d->name, "pswm"))
 			c->pswm = d->handle;
+		else if (!strcmp(d->name, "prefix"))
+			c->prefix = d->handle;
 		else if (sscanf(d->name, "r%u%c", &nr, &end) == 1 && nr < NR_GPRS)
 			c->gpr[nr] = d->handle;
 	}
@@ -434,41 +434,48 @@ static bool decode(struct cpu *c, const struct site *s, struct request *r)
 	return r->bar <= MAX_BAR && r->len && r->len <= PAGE - r->offset % PAGE;
 }
 
-static void restore(struct cpu *c)
-{
-	const struct site *s = c->faulting;
+/* Offsets in the low core, and what is there about an access exception */
+#define LOWCORE_ILC	0x8c
+#define LOWCORE_TEID	0xa8
+#define LOWCORE_OLD_PSW	0x150
+#define LOWCORE_NEW_PSW	0x1d0
+#define LOWCORE_LEN	0x200
 
-	if (!s)
-		return;
-	set(c, c->gpr[s->r1], c->saved[0]);
-	set(c, c->gpr[s->r3], c->saved[1]);
-	set(c, c->gpr[s->b2], c->saved[2]);
-	c->faulting = NULL;
+#define PAGE_TRANSLATION	0x11
+#define TEID_FETCH		0x800
+#define TEID_HOME		3
+
+static bool hwaddr(struct cpu *c, uint64_t at, bool write)
+{
+	return (write ? qemu_plugin_write_memory_hwaddr(at, c->memory) :
+			qemu_plugin_read_memory_hwaddr(at, c->memory, LOWCORE_LEN)) == 0;
 }
 
 /*
- * The block cannot be read. QEMU is who can raise the exception that says so, and does
- * when it executes the instruction, if that asks for something that it can do: 16 bytes
- * to the start of a BAR, from where the block cannot be read. Registers are put right
- * when the exception is there, or else before the next instruction.
+ * The block cannot be read: a program interruption, as for a page that is not there.
+ * QEMU's PCISTB cannot be left to find that, it does not survive it. The instruction is
+ * nullified.
  */
 static void raise_access_exception(struct cpu *c, const struct site *s,
 				   const struct request *r)
 {
-	uint64_t at = r->from;
+	uint64_t lowcore = get(c, c->prefix), psw = get(c, c->pswm), at = r->from;
+	uint8_t *b;
 
-	if (!s->b2 || s->b2 == s->r1 || s->b2 == s->r3)
-		return;
 	if (qemu_plugin_read_memory_vaddr(at, c->memory, 1))
 		at += PAGE;
-	at &= ~(uint64_t)(PAGE - 1);
-	c->saved[0] = r->word;
-	c->saved[1] = r->offset;
-	c->saved[2] = get(c, c->gpr[s->b2]);
-	c->faulting = s;
-	set(c, c->gpr[s->r1], (r->word & ~0x1fffull) | 16);
-	set(c, c->gpr[s->r3], 0);
-	set(c, c->gpr[s->b2], at - s->d2);
+	if (!hwaddr(c, lowcore, false))
+		return;
+	b = c->memory->data;
+	be_put(b + LOWCORE_ILC, (uint32_t)s->len << 16 | PAGE_TRANSLATION, 4);
+	be_put(b + LOWCORE_TEID, (at & ~(uint64_t)(PAGE - 1)) | TEID_FETCH |
+	       ((psw & PSW_ASC) == PSW_ASC_HOME ? TEID_HOME : 0), 8);
+	be_put(b + LOWCORE_OLD_PSW, psw, 8);
+	be_put(b + LOWCORE_OLD_PSW + 8, s->va, 8);
+	if (!hwaddr(c, lowcore, true))
+		return;
+	set(c, c->pswm, be_get(b + LOWCORE_NEW_PSW, 8));
+	qemu_plugin_set_pc(be_get(b + LOWCORE_NEW_PSW + 8, 8));
 }
 
 static void finish(struct cpu *c, const struct site *s, const struct request *r, int cc,
@@ -516,6 +523,9 @@ static void do_pcistb(unsigned int cpu, void *arg)
 
 /* ------------------------------- translation ------------------------------- */
 
+#define CLP_LEN		4
+#define PCISTB_LEN	6
+
 static void on_exception(unsigned int cpu, int type, uint64_t from, uint64_t to, void *arg)
 {
 	struct cpu *c = &cpus[cpu];
@@ -525,10 +535,9 @@ static void on_exception(unsigned int cpu, int type, uint64_t from, uint64_t to,
 	(void)to;
 	(void)arg;
 	c->clp = 0;
-	restore(c);
 }
 
-/* An instruction behind one of those is being executed */
+/* An instruction behind a CLP is being executed */
 static void after(unsigned int cpu, void *arg)
 {
 	struct cpu *c = &cpus[cpu];
@@ -538,15 +547,14 @@ static void after(unsigned int cpu, void *arg)
 	c->clp = 0;
 	if (clp)
 		after_clp(c, clp);
-	restore(c);
 }
 
-static bool follows_site(uint64_t va)
+static bool follows_clp(uint64_t va)
 {
 	const struct site *s;
 
 	for (s = atomic_load(&sites); s; s = s->next)
-		if (s->va + s->len == va)
+		if (s->len == CLP_LEN && s->va + s->len == va)
 			return true;
 	return false;
 }
@@ -575,14 +583,14 @@ static void on_instruction(struct qemu_plugin_insn *insn)
 	struct site s = { .va = qemu_plugin_insn_vaddr(insn) };
 	uint8_t b[6] = { 0 };
 
-	if (follows_site(s.va))
+	if (follows_clp(s.va))
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, after, CB_RW_REGS, NULL);
 	s.len = qemu_plugin_insn_data(insn, b, sizeof(b));
-	if (s.len == 4 && b[0] == 0xb9 && b[1] == 0xa0) {
+	if (s.len == CLP_LEN && b[0] == 0xb9 && b[1] == 0xa0) {
 		s.r3 = b[3] & 0xf;
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, before_clp, CB_RW_REGS,
 						       site_get(&s));
-	} else if (s.len == 6 && b[0] == 0xeb && b[5] == 0xd0) {
+	} else if (s.len == PCISTB_LEN && b[0] == 0xeb && b[5] == 0xd0) {
 		s.r1 = b[1] >> 4;
 		s.r3 = b[1] & 0xf;
 		s.b2 = b[2] >> 4;

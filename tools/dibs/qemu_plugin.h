@@ -68,6 +68,8 @@ bool qemu_plugin_read_register(struct qemu_plugin_register *reg, struct byte_arr
 bool qemu_plugin_write_register(struct qemu_plugin_register *reg, struct byte_array *from);
 bool qemu_plugin_read_memory_vaddr(uint64_t at, struct byte_array *to, size_t len);
 bool qemu_plugin_write_memory_vaddr(uint64_t at, struct byte_array *from);
+int qemu_plugin_read_memory_hwaddr(uint64_t at, struct byte_array *to, size_t len);
+int qemu_plugin_write_memory_hwaddr(uint64_t at, struct byte_array *from);
 void qemu_plugin_set_pc(uint64_t to);
 
 /* What QEMU calls, and looks at before */

@@ -8,7 +8,7 @@ ARCH ?= x86_64
 help: ## this list
 	@awk -F': .*## |: ## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  VARIANT=x86|x86-debug|x86-kcsan|x86-base|s390   for build, selftest and shell"
+	@echo "  VARIANT=x86|x86-debug|x86-kcsan|x86-base|s390|s390-debug|s390-base   for build, selftest and shell"
 	@echo "  DIBS_BUILD=DIR   where everything is built (build/)"
 	@echo "  ACCEL=kvm|tcg    how guests run (tried out if not set)"
 

@@ -10,6 +10,9 @@
 #  x86-kcsan  with KCSAN
 #  x86-base   the base without the series, configured as x86: to compare with
 #  s390       cross-built
+#  s390-debug with KASAN, lockdep, kmemleak and UBSAN, and with the lines counted that
+#             are executed of the ISM driver
+#  s390-base  the base with its own ISM driver, configured as s390
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -34,9 +37,11 @@ fragments() {
 	case $VARIANT in
 	x86) f+=(x86 dibs) ;;
 	x86-base) f+=(x86 base) ;;
-	x86-debug) f+=(x86 dibs debug kasan) ;;
-	x86-kcsan) f+=(x86 dibs debug kcsan) ;;
-	s390) f+=(s390 dibs) ;;
+	x86-debug) f+=(x86 dibs debug debug-x86 kasan) ;;
+	x86-kcsan) f+=(x86 dibs debug debug-x86 kcsan) ;;
+	s390) f+=(s390 dibs ism) ;;
+	s390-debug) f+=(s390 dibs ism debug kasan gcov) ;;
+	s390-base) f+=(s390 base) ;;
 	esac
 	printf "$TOP/scripts/kconfig/%s.config\n" "${f[@]}"
 }
@@ -116,11 +121,10 @@ fi
 need_pkgs gcc make flex bison bc libelf-dev libssl-dev kmod ccache perl python3 rsync
 command -v ccache >/dev/null && CCACHE=ccache
 [ -z "$CROSS" ] || need_pkgs gcc-s390x-linux-gnu
-if [ "$VARIANT" = x86-base ]; then
-	"$TOP/scripts/tree.sh" --base
-else
-	"$TOP/scripts/tree.sh"
-fi
+case $VARIANT in
+*-base) "$TOP/scripts/tree.sh" --base ;;
+*) "$TOP/scripts/tree.sh" ;;
+esac
 # A second make in another shell waits for its turn.
 mkdir -p "$KOUT"
 exec 8>"$KOUT/.lock"

@@ -109,15 +109,19 @@ if command -v ccache >/dev/null; then
 	CCACHE=ccache
 fi
 
-# use_variant VARIANT: sets KARCH, CROSS, KTREE (source), KOUT (output).
+# use_variant VARIANT: sets KARCH, CROSS, KTREE (source), KOUT (output), KARGS (for make).
 use_variant() {
 	KTREE=$B/tree
 	KOUT=$B/o-$1
+	KARGS=()
 	case $1 in
-	x86-base) KARCH=x86_64 CROSS='' KTREE=$B/base ;;
 	x86 | x86-*) KARCH=x86_64 CROSS='' ;;
 	s390 | s390-*) KARCH=s390 CROSS=s390x-linux-gnu- ;;
 	*) die "unknown kernel variant $1" ;;
+	esac
+	case $1 in
+	*-base) KTREE=$B/base ;;
+	s390-debug) KARGS=(GCOV_PROFILE_ism_drv.o=y) ;;
 	esac
 }
 
@@ -126,7 +130,7 @@ use_variant() {
 # more compiler than processors has work where another waits for a file.
 kmake() {
 	make -C "$KTREE" O="$KOUT" ARCH="$KARCH" CROSS_COMPILE="$CROSS" LOCALVERSION= \
-		CC="${CCACHE:+$CCACHE }${CROSS}gcc" -j$((JOBS + 1)) "$@"
+		CC="${CCACHE:+$CCACHE }${CROSS}gcc" -j$((JOBS + 1)) "${KARGS[@]}" "$@"
 }
 
 # can_bridge: can guests be on a bridge of the host's (pair.sh -b)?

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench-pair.sh: SMC-D between two guests over virtio-dibs against TCP over virtio-net.
-# ROUNDS=N interleaved rounds (default 5), SECONDS_EACH=N for each measurement
+# bench-pair.sh [VARIANT]: SMC-D between two guests over virtio-dibs, or with VARIANT s390
+# over ISM functions, against TCP over virtio-net.  ROUNDS=N interleaved rounds (default 5), SECONDS_EACH=N for each measurement
 # (default 2).
 #
 # Guests have one CPU.  TCP takes the faster of two ways: a socket between the QEMUs, or
@@ -13,9 +13,14 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+VARIANT=${1:-x86}
 ROUNDS=${ROUNDS:-5}
 SECONDS_EACH=${SECONDS_EACH:-2}
-OUT=$B/results/bench-pair.figures
+OUT=$B/results/bench-pair-$VARIANT.figures
+case $VARIANT in
+s390*) TOOLS=$B/selftests-s390x ;;
+*) TOOLS=$B/selftests ;;
+esac
 TABLE=(gawk -f "$TOP/scripts/bench-table.awk" -v
 	nets="tcp=TCP 64K=SMC-D,_64_KiB 1M=SMC-D,_1_MiB"
 	-v ratios="64K/tcp 1M/tcp")
@@ -25,7 +30,7 @@ pair() {
 	local name=$1 settings=$2 log=$B/log/$1
 	shift 2
 	"$TOP/scripts/pair.sh" -n "$name" -t $((600 + ROUNDS * SECONDS_EACH * 120)) -c 1 "$@" \
-		-d "$B/selftests" x86 "$settings; . /opt/dibs/bench-pair" >"$log" 2>&1 ||
+		-d "$TOOLS" "$VARIANT" "$settings; . /opt/dibs/bench-pair" >"$log" 2>&1 ||
 		die "the guests failed: $(tail -n 20 "$log")"
 	grep -q '^b: measured' "$log" || die "the guests did not come to the end"
 }
@@ -80,6 +85,16 @@ way() {
 
 mkdir -p "$B/results" "$B/log"
 need_pkgs gawk iproute2
+if [ "$VARIANT" != x86 ]; then
+	# for the record, without aims: what is measured is an emulation
+	"$TOP/scripts/kernel.sh" "$VARIANT"
+	"$TOP/scripts/selftest.sh" --build "${VARIANT%%-*}"
+	pair "bench-pair-$VARIANT" "ROUNDS=$ROUNDS SECONDS_EACH=$SECONDS_EACH
+		TESTS='stream:65536 pingpong:64'"
+	figures "bench-pair-$VARIANT" >"$OUT"
+	grep -E '_(MB/s|64B_us) ' "$OUT" | "${TABLE[@]}"
+	exit
+fi
 step 1/3 "two guests: kernel, programs and daemon"
 "$TOP/scripts/kernel.sh" x86
 "$TOP/scripts/selftest.sh" --build

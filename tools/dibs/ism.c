@@ -753,17 +753,32 @@ static void leave(struct port *p)
 		atomic_store(&ism->vlan[i], 0);
 }
 
-/* Also of what a client sees that has just connected */
-static void reset(struct port *p)
+static void disable(struct port *p)
 {
 	struct ism_state *ism = &p->st->ism;
 
 	leave(p);
 	memset(ism->request, 0, sizeof(ism->request));
 	memset(ism->response, 0, sizeof(ism->response));
-	config_init(ism->config, p->fabric_id);
 	fault_point(FAULT_RESET);
 	atomic_store(&ism->error, 0);
+}
+
+/* Also of what a client sees that has just connected */
+static void reset(struct port *p)
+{
+	config_init(p->st->ism.config, p->fabric_id);
+	disable(p);
+}
+
+/*
+ * A guest that disables the function, which it does to recover it, takes all of its memory
+ * away at once. QEMU does not say it in any other way.
+ */
+static void unmapped(struct port *p)
+{
+	if (!p->mem.nr)
+		disable(p);
 }
 
 static bool serve(struct port *p)
@@ -955,7 +970,7 @@ const struct port_ops ism_ops = {
 	.restart	= restart,
 	.repeat		= nothing_to_repeat,
 	.mapped		= nothing,
-	.unmapped	= nothing,
+	.unmapped	= unmapped,
 	.wake		= wake,
 	.inject		= inject,
 };

@@ -889,6 +889,24 @@ static void events_without_queue(void)
 
 /* --------------------------- what goes wrong --------------------------- */
 
+/* A guest that disables the function takes away all of its memory */
+static void disabled(void)
+{
+	uint64_t token;
+
+	setup();
+	token = dmb(40, AT_DMB, PAGE);
+	CHECK_EQ(g_unmap(&b.g, G_IOVA, G_MEM), 0);
+	expect_event(&a, 1, EV_GID, GID_DISABLED, b.gid, 0);
+	CHECK_EQ(move(&a, token, 0, 1, "x", 1), ENXIO);
+	CHECK_EQ(query_rgid(&a, b.gid, 0, 0), UNREACH);
+	CHECK_EQ(g_map(&b.g, G_IOVA, G_MEM, 0, 3, b.g.memfd), 0);
+	CHECK_EQ(g_reg_read(&b.g, 7, PCI_VENDOR_ID, 4), 0x04ed1014);
+	start_function(&b);
+	expect_event(&a, 2, EV_GID, GID_ENABLED, b.gid, 0);
+	teardown();
+}
+
 static void reset(void)
 {
 	static const uint8_t zero[PAGE];
@@ -1045,6 +1063,14 @@ static void injected_error(void)
 	CHECK_EQ(query_rgid(&b, a.gid, 0, 0), UNREACH);
 	CHECK_EQ(g_call(&a.g, VU_RESET, NULL, 0, NULL, 0, NULL, 0), 0);
 	CHECK_EQ(load(&a, 0), 0);
+	start_function(&a);
+	CHECK_EQ(move(&a, token, 0, 1, "x", 1), 0);
+	/* a function that is disabled has no memory */
+	inject("error", true);
+	CHECK_EQ(g_unmap(&a.g, G_IOVA, G_MEM), 0);
+	CHECK_EQ(load(&a, 0), 0);
+	CHECK_EQ(move(&a, token, 0, 1, "w", 1), ENXIO);
+	CHECK_EQ(g_map(&a.g, G_IOVA, G_MEM, 0, 3, a.g.memfd), 0);
 	start_function(&a);
 	CHECK_EQ(move(&a, token, 0, 1, "x", 1), 0);
 	/* or with the third block: a command without a payload is one */
@@ -1354,6 +1380,7 @@ static const struct tap_test tests[] = {
 	{ "events_of_dmbs", events_of_dmbs },
 	{ "event_queue", event_queue },
 	{ "events_without_queue", events_without_queue },
+	{ "disabled", disabled },
 	{ "reset", reset },
 	{ "injected_commands", injected_commands },
 	{ "injected_moves", injected_moves },

@@ -3,15 +3,23 @@
 #
 # Any number of guests on fabrics, which do what they are told line by line
 # (scripts/guest/agent).  Sourced, after lib.sh; NAME is that of the logs, VARIANT the
-# kernel's.
+# kernel's; VARIANT_OF[GUEST] is that of a guest which has another one.
 
-declare -A DAEMON GUEST
+declare -A DAEMON GUEST VARIANT_OF
 pass=0 fail=0
+case $VARIANT in
+s390*) KIND=ism DRIVER=ism TOOLS=$B/selftests-s390x ;;
+*) KIND=virtio-dibs DRIVER=virtio_dibs TOOLS=$B/selftests ;;
+esac
+MODULES=() # directory of the tests' modules, if they are used
+# what a debug kernel keeps of the memory that was freed
+MIB=512
+[ "$VARIANT" != s390-debug ] || MIB=1024
 
 need_pkgs gcc make libseccomp-dev libjansson-dev netcat-openbsd jq
 quietly "$B/log/dibs-fabric" make -C "$TOP/tools/dibs" OUT="$B/dibs"
 "$TOP/scripts/qemu.sh" >/dev/null
-"$TOP/scripts/selftest.sh" --build
+"$TOP/scripts/selftest.sh" --build "${VARIANT%%-*}"
 mkdir -p "$B/run" "$B/log"
 # of the Ethernet, which other runs on this host do not have
 MCAST=$((20000 + $$ % 20000))
@@ -35,7 +43,7 @@ daemon() {
 	for p; do
 		args+=(--port "$RUN/$name/$p.sock")
 	done
-	"$B/dibs/$flavour/dibs-fabric" --fabric-id "$id" --socket-dir "$RUN/$name" \
+	"$B/dibs/$flavour/dibs-fabric" --device $KIND --fabric-id "$id" --socket-dir "$RUN/$name" \
 		--control "$RUN/$name/control" "${args[@]}" 2>"$B/log/$NAME-$name" &
 	DAEMON[$name]=$!
 	until [ -S "$RUN/$name/control" ]; do
@@ -57,29 +65,27 @@ control() {
 	echo "${*:2}" | timeout 30 nc -U "$RUN/$1/control"
 }
 
-# guest NAME N DAEMON/PORT...: the one with the address 10.0.0.N, which does what it is
-# told; all are on one Ethernet
+# guest NAME N DAEMON/PORT[,OPTION]...: the one with the address 10.0.0.N, which does what
+# it is told; all are on one Ethernet
 guest() {
-	local name=$1 n=$2 g=$RUN/$1 p first x
+	local name=$1 n=$2 g=$RUN/$1 p x fabrics=()
 	shift 2
 	# a test that failed has left it behind
 	[ -z "${GUEST[$name]:-}" ] || kill_guest "$name"
 	x="-netdev socket,id=net,mcast=230.0.0.1:$MCAST,localaddr=127.0.0.1 -pidfile $g.pid"
-	x+=" -device virtio-net-pci,netdev=net,mac=52:54:00:00:00:0$n"
+	x+=" -device virtio-net,netdev=net,mac=52:54:00:00:00:0$n"
 	x+=" -qmp unix:$g.qmp,server=on,wait=off -chardev pipe,id=in,path=$g.in"
 	x+=" -device virtio-serial,id=host -device virtserialport,bus=host.0,chardev=in,name=dibs.in"
-	first=$RUN/$1.sock
-	shift
 	for p; do
-		x+=" -device {\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":60000,"
-		x+="\"socket\":{\"type\":\"unix\",\"path\":\"$RUN/$p.sock\"}}"
+		fabrics+=(-f "$RUN/${p%%,*}.sock${p#"${p%%,*}"}")
 	done
 	rm -f "$g.in" "$g.pid" "$g.qmp"
 	mkfifo "$g.in"
 	: >"$g.out"
-	"$TOP/scripts/guest.sh" -t 20000 -m 512 -c 1 -d "$B/selftests" -d "$TOP/scripts/guest" \
-		-n "$NAME-$name" -f "$first" -x "$x" "$VARIANT" \
-		"export ROLE=$name ME=10.0.0.$n
+	"$TOP/scripts/guest.sh" -t 20000 -m $MIB -c 1 -d "$TOOLS" "${MODULES[@]/#/-d}" \
+		-d "$TOP/scripts/guest" \
+		-n "$NAME-$name" "${fabrics[@]}" -x "$x" "${VARIANT_OF[$name]:-$VARIANT}" \
+		"export ROLE=$name ME=10.0.0.$n DRIVER=$DRIVER
 		. /opt/dibs/pair
 		. /opt/dibs/agent" >"$g.out" 2>&1 &
 	GUEST[$name]=$!
@@ -163,6 +169,47 @@ qmp() {
 # fds: descriptors of a daemon's worker
 fds() {
 	ls "/proc/$(pgrep -P "${DAEMON[$1]}")/fd" | wc -l
+}
+
+# together LINE-OF-a LINE-OF-b LINE-OF-c: all at the same time
+together() {
+	local g rc=0
+	declare -A n
+	for g in a b c; do
+		n[$g]=$(lines $g '^@done')
+		tell $g "$1"
+		shift
+	done
+	for g in a b c; do
+		await $g '^@done' $((${n[$g]} + 1)) || return
+		grep '^@done' "$RUN/$g.out" | tail -n 1 | grep -qx '@done 0' || rc=1
+		sed "s/^/$g: /" "$RUN/$g.out" | grep -v '^[abc]: @' | tail -n 2
+	done
+	return $rc
+}
+
+now_ms() {
+	date +%s%3N
+}
+
+# is_cut GUEST ADDRESS COMMAND...: GUEST has a connection to ADDRESS, which ends within
+# $SLOW_MS after COMMAND
+is_cut() {
+	local g=$1 peer=$2 n began took
+	shift 2
+	n=$(lines "$g" '^ready')
+	tell "$g" "until smc_peer smc $peer 5000 hold; do sleep 0.2; done"
+	await "$g" '^ready' $((n + 1)) || return
+	n=$(lines "$g" '^@done')
+	began=$(now_ms)
+	"$@" || return
+	await "$g" '^@done' $((n + 1)) 30 || return
+	took=$(($(now_ms) - began))
+	echo "$took" >>"$RUN/ms"
+	[ "$took" -le "$SLOW_MS" ] || {
+		echo "the connection ended after $took ms"
+		return 1
+	}
 }
 
 # result NAME COMMAND...: one test, with what it says indented

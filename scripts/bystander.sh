@@ -52,10 +52,6 @@ ms() {
 	done | gawk -v hz="$(getconf CLK_TCK)" '{ n += $12 + $13 } END { print n * 1000 / hz }'
 }
 
-now_ms() {
-	date +%s%3N
-}
-
 # beside KIND: what is there while measurements are made; its number is in LOAD
 percent=50
 beside() {

@@ -20,7 +20,8 @@ COLD=y
 [ ! -e "$B/o-x86/vmlinux" ] || COLD=
 
 # Lanes run at the same time, each one step after the other: what compiles, lint, what
-# runs on the debug kernel, which takes longest, and the rest. Guests seldom keep two
+# runs on the debug kernel, which takes longest, guests with ISM functions if that is much,
+# and the rest. Guests seldom keep two
 # processors busy, and the compilers, which make way for them, have what they leave.
 #   LANE|NAME|COMMAND[|NAME OF A STEP THAT HAS TO END BEFORE]...
 if [ "$MODE" = check ]; then
@@ -38,6 +39,7 @@ if [ "$MODE" = check ]; then
 		"rest|pair x86|pair-test.sh x86"
 		"rest|trio x86|trio-test.sh x86"
 		"rest|kunit s390|kunit.sh s390|kernel s390"
+		"rest|pair s390|ism-test.sh s390"
 		"debug|kunit x86-debug|kunit.sh x86-debug|kernel x86-debug|root amd64"
 		"debug|selftest x86-debug|selftest.sh x86-debug"
 	)
@@ -46,10 +48,13 @@ else
 		"build|tree|tree.sh"
 		"build|kernel x86-debug|kernel.sh x86-debug"
 		"build|kernel x86|kernel.sh x86"
-		"build|kernel s390|kernel.sh s390"
 		"build|kernel x86-kcsan|kernel.sh x86-kcsan"
+		"build|kernel s390|kernel.sh s390"
+		"build|kernel s390-base|kernel.sh s390-base"
+		"build|kernel s390-debug|kernel.sh s390-debug"
 		"build|series|series.sh check"
 		"rest|root amd64|rootfs.sh amd64"
+		"rest|root s390x|rootfs.sh s390x"
 		"rest|fabric|fabric.sh --long"
 		"rest|fuzz|fabric.sh --fuzz"
 		"rest|pair x86|pair-test.sh --long x86|kernel x86"
@@ -59,6 +64,11 @@ else
 		"rest|kunit x86-kcsan|kunit.sh x86-kcsan|kernel x86-kcsan"
 		"rest|selftest x86-kcsan|selftest.sh x86-kcsan"
 		"debug|selftest x86-debug|selftest.sh --long x86-debug|kernel x86-debug|root amd64"
+		"ism|ism s390|ism-test.sh --long s390|kernel s390-base|root s390x"
+		"ism|pair ism|pair-test.sh --long s390"
+		"ism|kunit s390-debug|kunit.sh s390-debug|kernel s390-debug"
+		"ism|ism s390-debug|ism-test.sh --long s390-debug"
+		"ism|coverage|coverage.sh"
 	)
 fi
 
@@ -162,8 +172,9 @@ for l in build lint; do
 		lane $l
 	) &
 done
-lane debug &
-lane rest &
+for l in debug ism rest; do
+	lane $l &
+done
 wait
 for s in "${STEPS[@]}"; do
 	IFS='|' read -ra part <<<"$s"

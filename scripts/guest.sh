@@ -14,7 +14,8 @@
 #  -n NAME     name of the log in build/log (default: VARIANT)
 #  -i          count instructions: 1 CPU, its clock goes on 1 ns per instruction
 #  -f SOCKET   a device on a fabric, whose daemon listens there (below build/ or /tmp);
-#              on s390x it is an ISM function, or virtio-dibs with -v
+#              more than once if need be. On s390x it is an ISM function, or virtio-dibs
+#              with -v; SOCKET,pnetid=NAME gives an ISM function a PNETID
 #  -x ARGS     more arguments for QEMU
 #  -s          a shell on this terminal instead of COMMAND, no time limit
 #
@@ -28,7 +29,7 @@
 . "$(dirname "$0")/lib.sh"
 
 LIMIT=300 CPUS=2 MEM=1024 DIRS=() ARGS='' NAME='' ICOUNT='' SHELL_MODE=''
-FABRIC='' VIRTIO='' EXTRA=''
+FABRIC=() VIRTIO='' EXTRA=''
 while getopts t:c:m:d:a:n:f:x:ivs opt; do
 	case $opt in
 	t) LIMIT=$OPTARG ;;
@@ -37,7 +38,7 @@ while getopts t:c:m:d:a:n:f:x:ivs opt; do
 	d) DIRS+=("$OPTARG") ;;
 	a) ARGS=$OPTARG ;;
 	n) NAME=$OPTARG ;;
-	f) FABRIC=$OPTARG ;;
+	f) FABRIC+=("$OPTARG") ;;
 	v) VIRTIO=y ;;
 	x) EXTRA=$OPTARG ;;
 	i) ICOUNT=y ;;
@@ -162,20 +163,25 @@ qemu=()
 MEMORY=(-m "$MEM")
 # QEMU 7 takes four times as long to execute a program as later ones do, but for the
 # debug kernel it is the quicker one.
-if [ -n "$FABRIC" ] || { [ "$ARCH" = amd64 ] && [ "$VARIANT" != x86-debug ]; }; then
+if [ ${#FABRIC[@]} -gt 0 ] || { [ "$ARCH" = amd64 ] && [ "$VARIANT" != x86-debug ]; }; then
 	qemu+=("$("$TOP/scripts/qemu.sh")")
 fi
-if [ -n "$FABRIC" ]; then
+if [ ${#FABRIC[@]} -gt 0 ]; then
 	# The daemon copies between the memories of guests, which it gets as files.
-	# a port that is quiet for a minute is what a restarted daemon may be
 	MEMORY+=(-object "memory-backend-memfd,id=ram,size=${MEM}M,share=on"
-		-machine memory-backend=ram -device
-		'{"driver":"vfio-user-pci","id":"dibs0","x-msg-timeout":60000,"socket":{"type":"unix","path":"'"$FABRIC"'"}}')
+		-machine memory-backend=ram)
 fi
-if [ -n "$FABRIC" ] && [ "$ARCH" = s390x ]; then
-	MEMORY+=(-device "zpci,uid=0x10,target=dibs0")
-	# An ISM function, whose blocks QEMU has to be helped with
-	[ -n "$VIRTIO" ] || MEMORY+=(-plugin "$B/dibs/plain/pcistb.so,ism=0x10:$FABRIC")
+plugin=$B/dibs/plain/pcistb.so
+for i in "${!FABRIC[@]}"; do
+	# a port that is quiet for a minute is what a restarted daemon may be
+	MEMORY+=(-device '{"driver":"vfio-user-pci","id":"dibs'"$i"'","x-msg-timeout":60000,"socket":{"type":"unix","path":"'"${FABRIC[i]%%,*}"'"}}')
+	[ "$ARCH" = s390x ] || continue
+	MEMORY+=(-device "zpci,uid=$((16 + i)),target=dibs$i")
+	plugin+=",ism=$((16 + i)):${FABRIC[i]}"
+done
+if [ "$ARCH" = s390x ] && [ ${#FABRIC[@]} -gt 0 ] && [ -z "$VIRTIO" ]; then
+	# ISM functions, whose blocks QEMU has to be helped with
+	MEMORY+=(-plugin "$plugin")
 fi
 # shellcheck disable=SC2206 # several arguments
 qemu+=("$QEMU" $EXTRA "${MEMORY[@]}" -cpu "$cpu" -nodefaults -no-user-config -display none -no-reboot
@@ -210,6 +216,7 @@ PIDS+=($!)
 timeout -k 5 "$LIMIT" "${qemu[@]}" \
 	-chardev "file,id=out,path=$RUN/out" -device virtserialport,chardev=out,name=dibs.out \
 	-chardev "file,id=word,path=$RUN/word" -device virtserialport,chardev=word,name=dibs.word \
+	-chardev "file,id=gcov,path=$RUN/gcov" -device virtserialport,chardev=gcov,name=dibs.gcov \
 	</dev/null >"$RUN/qemu" 2>&1 &
 PIDS+=($!)
 rc=0
@@ -218,6 +225,8 @@ wait "${PIDS[1]}" || rc=$?
 wait "${PIDS[0]}" || true
 PIDS=()
 
+# of a kernel that counts the lines which are executed
+[ ! -s "$RUN/gcov" ] || install -D -m 644 "$RUN/gcov" "$B/results/gcov/${NAME:-$VARIANT}.gcda"
 status=$(sed -n 's/^ended \([0-9]*\)$/\1/p' "$RUN/word" 2>/dev/null || true)
 if report >&2; then
 	exit 98

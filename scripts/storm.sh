@@ -20,10 +20,6 @@ NAME=storm # of the logs
 # shellcheck source=scripts/agents.sh
 . "$TOP/scripts/agents.sh"
 
-now_ms() {
-	date +%s%3N
-}
-
 # bystanders_well: they have exchanged something since this was asked, all of it right
 seen=0
 bystanders_well() {
@@ -39,26 +35,6 @@ bystanders_well() {
 # watched COMMAND...: does it, and c and d have not noticed
 watched() {
 	"$@" && bystanders_well
-}
-
-# is_cut GUEST ADDRESS COMMAND...: GUEST has a connection to ADDRESS, which ends soon
-# after COMMAND
-is_cut() {
-	local g=$1 peer=$2 n began took
-	shift 2
-	n=$(lines "$g" '^ready')
-	tell "$g" "until smc_peer smc $peer 5000 hold; do sleep 0.2; done"
-	await "$g" '^ready' $((n + 1)) || return
-	n=$(lines "$g" '^@done')
-	began=$(now_ms)
-	"$@" || return
-	await "$g" '^@done' $((n + 1)) 30 || return
-	took=$(($(now_ms) - began))
-	echo "$took" >>"$RUN/ms"
-	[ "$took" -le $SLOW_MS ] || {
-		echo "the connection ended after $took ms"
-		return 1
-	}
 }
 
 # served NAME N PORT: boots a guest that serves others

@@ -12,23 +12,6 @@ VARIANT=${1:-x86} NAME=trio
 # shellcheck source=scripts/agents.sh
 . "$TOP/scripts/agents.sh"
 
-# together LINE-OF-a LINE-OF-b LINE-OF-c: all at the same time
-together() {
-	local g rc=0
-	declare -A n
-	for g in a b c; do
-		n[$g]=$(lines $g '^@done')
-		tell $g "$1"
-		shift
-	done
-	for g in a b c; do
-		await $g '^@done' $((${n[$g]} + 1)) || return
-		grep '^@done' "$RUN/$g.out" | tail -n 1 | grep -qx '@done 0' || rc=1
-		sed "s/^/$g: /" "$RUN/$g.out" | grep -v '^[abc]: @' | tail -n 2
-	done
-	return $rc
-}
-
 all_to_all() {
 	together "check 8 $B_IP $C_IP" "check 8 $A_IP $C_IP" "check 8 $A_IP $B_IP"
 }

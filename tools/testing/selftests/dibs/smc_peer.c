@@ -18,6 +18,7 @@
 #define MAX_SIZE	0x100000
 #define CHECK_SIZE	40000
 #define HUNG_SECONDS	30
+#define SOON_MS		5000
 
 static const char usage[] =
 "usage: smc_peer NET ADDRESS PORT COMMAND\n"
@@ -27,6 +28,9 @@ static const char usage[] =
 "                          compared; exit 0 if none was wrong, broke or hung\n"
 " stream SIZE COUNT        writes COUNT times SIZE bytes, prints MB/s\n"
 " pingpong SIZE COUNT      prints us per round trip\n"
+" last SECONDS             round trips, all bytes compared, for so long or until the\n"
+"                          connection breaks; prints how that was and how long the\n"
+"                          longest took; exit 1 if it hung or bytes were wrong\n"
 " hold                     a connection that somebody else ends: prints \"ready\",\n"
 "                          and after how many ms it broke; exit 1 if it did not\n";
 
@@ -219,9 +223,6 @@ static int run_check(int seconds, int clients)
 	double end = now_us() + seconds * 1e6;
 	int i;
 
-	counters = mmap(NULL, sizeof(*counters), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	check(counters == MAP_FAILED ? -errno : 0, "mmap");
 	for (i = 0; i < clients; i++)
 		if (!fork())
 			check_client(end, i);
@@ -230,6 +231,28 @@ static int run_check(int seconds, int clients)
 	printf("conns=%lu bytes=%lu errors=%lu bad=%lu\n", counters->conns,
 	       counters->bytes, counters->errors, counters->bad);
 	return !counters->bytes || counters->errors || counters->bad;
+}
+
+static int last(int seconds)
+{
+	double end = now_us() + seconds * 1e6, before = now_us(), ms, longest = 0;
+	int fd = open_peer(WHAT_ECHO, CHECK_SIZE), rc = fd < 0 ? fd : 0;
+	struct pattern p;
+	long n = 0;
+
+	pattern_init(&p, 1);
+	for (;;) {
+		ms = (now_us() - before) / 1000;
+		longest = ms > longest ? ms : longest;
+		before = now_us();
+		if (rc || before >= end)
+			break;
+		rc = exchange(fd, &p, CHECK_SIZE);
+		n++;
+	}
+	printf("%ld round trips, %s, the longest took %.0f ms\n", n,
+	       rc ? strerror(-rc) : "unbroken", longest);
+	return longest > SOON_MS || counters->bad;
 }
 
 /* The end of the stream would pass for a success */
@@ -263,6 +286,11 @@ int main(int argc, char **argv)
 		serve();
 	if (!strcmp(command, "hold"))
 		return hold();
+	counters = mmap(NULL, sizeof(*counters), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(counters == MAP_FAILED ? -errno : 0, "mmap");
+	if (a > 0 && !strcmp(command, "last"))
+		return last(a);
 	if (a < 1 || b < 1)
 		goto usage;
 	if (!strcmp(command, "check"))

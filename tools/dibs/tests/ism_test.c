@@ -172,6 +172,16 @@ static uint32_t query_rgid(struct function *f, uint64_t gid, uint32_t valid, uin
 	return command(f, QUERY_RGID, gid, (uint64_t)valid << 32 | id, 0, 0);
 }
 
+/* An event of software: of those there can be many in a row, and then so many in a second */
+static uint32_t send_event(struct function *f, uint64_t gid, uint32_t code, uint64_t info)
+{
+	uint32_t rc;
+
+	while ((rc = command(f, SIGNAL_IEQ, gid, 1ull << 32 | code, info, 0)) == AGAIN)
+		usleep(5000);
+	return rc;
+}
+
 static int move(struct function *f, uint64_t token, uint32_t offset, int signal,
 		const void *data, uint32_t len)
 {
@@ -793,10 +803,10 @@ static void signals_without_memory(void)
 	CHECK_EQ(irq(&b), 0x80);
 	CHECK_EQ(take_signals(&b, 40), 0x8000 >> 2);
 	CHECK_EQ(g_unmap(&b.g, G_IOVA + AT_IEQ, PAGE), 0);
-	CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | 1, 1, 0), OK);
+	CHECK_EQ(send_event(&a, b.gid, 1, 1), OK);
 	CHECK(no_irq(&b));
 	CHECK_EQ(map_page(&b, AT_IEQ / PAGE), 0);
-	CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | 2, 22, 0), OK);
+	CHECK_EQ(send_event(&a, b.gid, 2, 22), OK);
 	expect_event(&b, 1, EV_SWR, 2, a.gid, 22);
 	CHECK(status_number("io", 1) >= 2);
 	teardown();
@@ -854,14 +864,14 @@ static void event_queue(void)
 	uint32_t i, n;
 
 	setup();
-	CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid + 1, 1ull << 32 | 1, 1, 0), UNREACH);
+	CHECK_EQ(send_event(&a, b.gid + 1, 1, 1), UNREACH);
 	for (i = 0; i < 40; i++) {
-		CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | i, i << 8, 0), OK);
+		CHECK_EQ(send_event(&a, b.gid, i, i << 8), OK);
 		expect_event(&b, i % 15, EV_SWR, i, a.gid, i << 8);
 	}
 	memset(at(&b, AT_IEQ), 0, PAGE);
 	for (i = 40; i < 60; i++)
-		CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | i, i << 8, 0), OK);
+		CHECK_EQ(send_event(&a, b.gid, i, i << 8), OK);
 	CHECK_EQ(irq(&b), 0xc0);
 	CHECK_EQ(g_irqs(&b.g, 0), 0);
 	expect_entry(&b, 14, EV_SWR, 59, a.gid, 59 << 8);
@@ -879,10 +889,10 @@ static void events_without_queue(void)
 {
 	setup();
 	CHECK_EQ(simple(&b, UNREG_IEQ, 0), OK);
-	CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | 1, 1, 0), OK);
+	CHECK_EQ(send_event(&a, b.gid, 1, 1), OK);
 	CHECK(no_irq(&b));
 	CHECK_EQ(command(&b, REG_IEQ, G_IOVA + AT_IEQ, 512, 0, 0), OK);
-	CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | 2, 2, 0), OK);
+	CHECK_EQ(send_event(&a, b.gid, 2, 2), OK);
 	expect_event(&b, 0, EV_SWR, 2, a.gid, 2);
 	teardown();
 }
@@ -924,7 +934,7 @@ static void reset(void)
 	CHECK_EQ(move(&b, own, 0, 1, "x", 1), ENXIO);
 	memset(at(&b, AT_SBA), 0, PAGE);
 	memset(at(&b, AT_IEQ), 0, PAGE);
-	CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | 1, 1, 0), UNREACH);
+	CHECK_EQ(send_event(&a, b.gid, 1, 1), UNREACH);
 	CHECK(no_irq(&b));
 	CHECK(!memcmp(at(&b, AT_SBA), zero, PAGE));
 	CHECK(!memcmp(at(&b, AT_IEQ), zero, PAGE));
@@ -1184,7 +1194,7 @@ static void life(void)
 		CHECK_EQ(*at(&b, AT_DMB + i), i);
 	}
 	for (i = 0; i < 20; i++) {
-		CHECK_EQ(command(&a, SIGNAL_IEQ, b.gid, 1ull << 32 | i, i << 8, 0), OK);
+		CHECK_EQ(send_event(&a, b.gid, i, i << 8), OK);
 		while (be64_at(&b, AT_IEQ) != i % 15 + 1)
 			irq(&b);
 		expect_entry(&b, i % 15, EV_SWR, i, a.gid, i << 8);

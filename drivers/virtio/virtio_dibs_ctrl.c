@@ -116,7 +116,7 @@ int vdibs_ctrl(struct vdibs *vd, const void *req, size_t len, u32 allowed,
 	       u64 *token)
 {
 	struct vdibs_ctrl_slot *slot;
-	const char *why = NULL;
+	const char *why;
 	int rc = -EIO;
 
 	if (WARN_ON_ONCE(len > sizeof(slot->req)))
@@ -127,7 +127,7 @@ int vdibs_ctrl(struct vdibs *vd, const void *req, size_t len, u32 allowed,
 	why = vdibs_ctrl_exec(vd, req, len);
 	if (why) {
 		/* who comes next must not touch what the device still has */
-		vdibs_fail_quietly(vd, why);
+		vdibs_fail(vd, why);
 		goto out;
 	}
 	slot = vd->ctrl.mem;
@@ -136,8 +136,6 @@ int vdibs_ctrl(struct vdibs *vd, const void *req, size_t len, u32 allowed,
 		*token = le64_to_cpu(READ_ONCE(slot->resp.token));
 out:
 	mutex_unlock(&vd->ctrl_mutex);
-	if (why)
-		vdibs_fail(vd, why);
 	return rc;
 }
 

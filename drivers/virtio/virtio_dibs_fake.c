@@ -123,7 +123,7 @@ void vfake_interrupt(struct fake *fake)
 	struct fake_vq *q;
 
 	for (q = fake->vqs; q < fake->vqs + fake->nvqs; q++) {
-		if (fake->garbage)
+		if (fake->garbage & BIT(q - fake->vqs))
 			vfake_used(q, 0, sizeof(struct virtio_dibs_signal));
 		if (!q->vq->callback)
 			continue;

@@ -134,7 +134,7 @@ struct fake_moved {
  * @bad_queue: see @bad_id
  * @needs_reset_at: when to set NEEDS_RESET, once
  * @irq_at: when to interrupt for all queues
- * @garbage: put an entry into all used rings before that
+ * @garbage: put an entry into the used rings of these queues before that
  * @refuse: FEATURES_OK is refused
  * @late: when the device is reset, answer everything before
  * @on_move: called in the middle of a move
@@ -180,7 +180,7 @@ struct fake {
 	unsigned int bad_queue;
 	enum fake_step needs_reset_at;
 	enum fake_step irq_at;
-	bool garbage;
+	u16 garbage;
 	bool refuse;
 	bool late;
 	void (*on_move)(struct fake *fake);

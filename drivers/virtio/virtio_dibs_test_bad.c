@@ -259,12 +259,13 @@ static const struct id_case id_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(id, id_cases, name);
 
-/* D-8: the state of a queue is unknown */
+/* D-8: the state of a queue is unknown. No need to wait for an answer then */
 static void test_used_id(struct kunit *test)
 {
 	const struct id_case *c = test->param_value;
 	struct virtio_dibs_event ev = {};
 	struct fake *fake = vfake_new(test);
+	unsigned long begin = jiffies;
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
 
@@ -277,6 +278,7 @@ static void test_used_id(struct kunit *test)
 	if (c->queue == VIRTIO_DIBS_VQ_CTRL) {
 		KUNIT_EXPECT_EQ(test, c->rc, query(fake, dibs));
 		KUNIT_EXPECT_NE(test, 0, query(fake, dibs));
+		KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + 5 * HZ));
 	} else if (c->queue == VIRTIO_DIBS_VQ_EVENT) {
 		KUNIT_EXPECT_TRUE(test, vfake_event(fake, &ev, sizeof(ev)));
 	} else {
@@ -374,7 +376,7 @@ static void test_irq_garbage(struct kunit *test)
 	unsigned int added;
 
 	fake->irq_at = c->step;
-	fake->garbage = true;
+	fake->garbage = U16_MAX;
 	KUNIT_EXPECT_EQ(test, c->step >= FAKE_RESET, vfake_plug(fake));
 	vfake_unplug(fake);
 	fake->irq_at = FAKE_NEVER;
@@ -382,6 +384,19 @@ static void test_irq_garbage(struct kunit *test)
 	added = vfake_client.added;
 	vfake_interrupt(fake);
 	expect_works(test, fake, added + 1);
+}
+
+/* D-7: what was there before the first request is no answer to it */
+static void test_early_answer(struct kunit *test)
+{
+	struct fake *fake = vfake_new(test);
+
+	fake->irq_at = FAKE_FIND_VQS;
+	fake->garbage = BIT(VIRTIO_DIBS_VQ_CTRL);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	fake->irq_at = FAKE_NEVER;
+	KUNIT_EXPECT_EQ(test, -EIO, query(fake, vfake_dibs(test, fake)));
+	expect_works(test, fake, 2);
 }
 
 /* D-5: a notification that nothing has changed, very often */
@@ -398,9 +413,17 @@ static void test_config_changed(struct kunit *test)
 
 /* -------------------------------- silence -------------------------------- */
 
+static struct page *silent_page;
+static int silent_page_refs;
+
+static void count_silent_refs(struct fake *fake)
+{
+	silent_page_refs = page_count(silent_page);
+}
+
 /*
  * D-9, D-10: a request that is not answered ends, and is answered when its
- * owner has given up
+ * owner has given up. A DMB is kept until the device has been reset
  */
 static void test_ctrl_silent(struct kunit *test)
 {
@@ -408,11 +431,12 @@ static void test_ctrl_silent(struct kunit *test)
 	struct dibs_dev *dibs = vfake_dibs(test, fake);
 	unsigned long begin = jiffies;
 	struct dibs_dmb dmb, two;
-	struct page *page;
 
 	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &two, SZ_4K));
-	page = virt_to_page(two.cpu_addr);
-	get_page(page);
+	silent_page = virt_to_page(two.cpu_addr);
+	get_page(silent_page);
+	silent_page_refs = 0;
+	fake->on_reset = count_silent_refs;
 	vdibs_ctrl_timeout = 100;
 	fake->ctrl_silent = true;
 	fake->late = true;
@@ -420,8 +444,10 @@ static void test_ctrl_silent(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + 5 * HZ));
 	vdibs_ctrl_timeout = 10000;
 	expect_works(test, fake, 2);
-	KUNIT_EXPECT_EQ(test, 1, page_count(page));
-	put_page(page);
+	KUNIT_EXPECT_EQ(test, 2, silent_page_refs);
+	KUNIT_EXPECT_EQ(test, 1, page_count(silent_page));
+	fake->on_reset = NULL;
+	put_page(silent_page);
 }
 
 /* The removal is not held up by it either */
@@ -519,14 +545,6 @@ static void test_move_silent_many(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, fake->waiting);
 }
 
-static struct page *silent_page;
-static int silent_page_refs;
-
-static void count_silent_refs(struct fake *fake)
-{
-	silent_page_refs = page_count(silent_page);
-}
-
 /* D-9: what a move refers to is kept until the device has been reset */
 static void test_move_silent_direct(struct kunit *test)
 {
@@ -619,6 +637,39 @@ static void test_restart_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, vfake_client.added);
 	fake->refuse = false;
 	expect_works(test, fake, 2);
+}
+
+#define BURST		(20 * VDIBS_MAX_BUFS)
+
+static unsigned int burst_left;
+
+/* Instead of the driver's, with the lock of the queue: the next one is there */
+static void burst_handle(struct vdibs *vd, const void *entry, u32 len)
+{
+	const struct virtio_dibs_signal s = {};
+
+	if (burst_left && --burst_left)
+		vfake_signal(vfake_client.fake, &s, sizeof(s));
+}
+
+/* D-22: no end to what there is, but to what is handled in one interrupt */
+static void test_burst(struct kunit *test)
+{
+	struct fake *fake = vfake_start(test);
+	struct fake_vq *q = &fake->vqs[VIRTIO_DIBS_VQ_SIGNAL];
+	struct vdibs_inq *inq = &((struct vdibs *)
+				  vfake_dibs(test, fake)->drv_priv)->signals;
+	const struct virtio_dibs_signal s = {};
+	unsigned int notified = q->notified;
+	typeof(inq->handle) handle = inq->handle;
+
+	burst_left = BURST;
+	WRITE_ONCE(inq->handle, burst_handle);
+	KUNIT_EXPECT_TRUE(test, vfake_signal(fake, &s, sizeof(s)));
+	FAKE_EXPECT(test, !READ_ONCE(burst_left));
+	FAKE_EXPECT(test, q->notified - notified >= BURST / VDIBS_MAX_BUFS);
+	WRITE_ONCE(inq->handle, handle);
+	expect_works(test, fake, 1);
 }
 
 #define FLOOD		(SLOW ? 10000 : 100000)
@@ -775,7 +826,7 @@ static void random_device(struct rnd_state *rnd, struct fake *fake)
 	if (!(prandom_u32_state(rnd) % 4))
 		random_bytes(rnd, &fake->config, sizeof(fake->config));
 	fake->irq_at = prandom_u32_state(rnd) % (FAKE_DEL_VQS + 1);
-	fake->garbage = !(prandom_u32_state(rnd) % 8);
+	fake->garbage = prandom_u32_state(rnd) % 8 ? 0 : prandom_u32_state(rnd);
 	fake->needs_reset_at = prandom_u32_state(rnd) % 32;
 	fake->late = prandom_u32_state(rnd) % 2;
 }
@@ -851,6 +902,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE_PARAM(test_needs_reset, reset_gen_params),
 	KUNIT_CASE_PARAM(test_irq, irq_gen_params),
 	KUNIT_CASE_PARAM(test_irq_garbage, irq_gen_params),
+	KUNIT_CASE(test_early_answer),
 	KUNIT_CASE(test_config_changed),
 	KUNIT_CASE(test_ctrl_silent),
 	KUNIT_CASE(test_remove_silent),
@@ -861,6 +913,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE_SLOW(test_gone),
 	KUNIT_CASE_SLOW(test_backoff),
 	KUNIT_CASE_SLOW(test_restart_fails),
+	KUNIT_CASE(test_burst),
 	KUNIT_CASE_SLOW(test_flood),
 	KUNIT_CASE_PARAM_ATTR(test_random, random_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),

@@ -371,6 +371,7 @@ static void bad_interrupts(void)
 {
 	int fd = eventfd(0, EFD_NONBLOCK);
 	int two[2] = { fd, fd };
+	int before;
 
 	setup();
 	g_connect(&evil, 0);
@@ -385,7 +386,15 @@ static void bad_interrupts(void)
 	CHECK_EQ(g_set_irqs(&evil, 0x24, 9, 0, 1, &fd, 1), EINVAL);
 	CHECK_EQ(g_set_irqs(&evil, 0xff, VU_IRQ_MSIX, 0, 1, &fd, 1), EINVAL);
 	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 19, 2, two, 2), 0);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_INTX, 0, 1, &fd, 1), 0);
+	/* to take interrupts away has no count, and with one it takes none */
+	before = daemon_fds();
+	CHECK_EQ(g_set_irqs(&evil, 0x21, VU_IRQ_INTX, 0, 1, NULL, 0), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x21, VU_IRQ_MSIX, 19, 1, NULL, 0), EINVAL);
+	CHECK_EQ(daemon_fds(), before);
+	CHECK_EQ(g_set_irqs(&evil, 0x21, VU_IRQ_INTX, 0, 0, NULL, 0), 0);
 	CHECK_EQ(g_set_irqs(&evil, 0x21, VU_IRQ_MSIX, 0, 0, NULL, 0), 0);
+	CHECK(daemon_fds() < before);
 	g_close(&evil);
 	close(fd);
 	teardown();
@@ -663,16 +672,29 @@ static void descriptor_loops(void)
 	close_evil();
 }
 
+/* What is behind a table is fine but for its place */
 static void descriptor_indices(void)
 {
+	struct vring_desc *t;
 	int q, i;
 
 	open_evil();
+	one_desc(MOVEQ, G_QSIZE, g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 1);
+	one_desc(MOVEQ, 1, g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0);
 	put_avail(MOVEQ, G_QSIZE);
 	expect_broken();
+	one_desc(MOVEQ, 0xffff, g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 1);
+	one_desc(MOVEQ, 1, g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0);
 	put_avail(MOVEQ, 0xffff);
 	expect_broken();
-	one_desc(MOVEQ, 0, g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, G_QSIZE);
+	one_desc(MOVEQ, 0, g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, G_QSIZE);
+	one_desc(MOVEQ, G_QSIZE, g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0);
+	put_avail(MOVEQ, 0);
+	expect_broken();
+	t = (void *)(evil.mem + G_DATA);
+	t[0] = (struct vring_desc){ g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 2 };
+	t[2] = (struct vring_desc){ g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0 };
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 2 * sizeof(*t), VRING_DESC_F_INDIRECT, 0);
 	put_avail(MOVEQ, 0);
 	expect_broken();
 	/* the index jumps further than the ring is long, over buffers that are fine */

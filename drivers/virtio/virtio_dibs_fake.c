@@ -117,6 +117,14 @@ static void vfake_used(struct fake_vq *q, u32 id, u32 len)
 	q->given++;
 }
 
+/* An answer to nothing, with the length of a good one */
+static void vfake_put_garbage(struct fake_vq *q)
+{
+	vfake_used(q, 0, q < &q->fake->vqs[VIRTIO_DIBS_VQ_MOVE] ?
+		   sizeof(struct virtio_dibs_ctrl_resp) :
+		   sizeof(struct virtio_dibs_move_resp));
+}
+
 /* An interrupt on all queues, whether there is a reason or not */
 void vfake_interrupt(struct fake *fake)
 {
@@ -124,7 +132,7 @@ void vfake_interrupt(struct fake *fake)
 
 	for (q = fake->vqs; q < fake->vqs + fake->nvqs; q++) {
 		if (fake->garbage & BIT(q - fake->vqs))
-			vfake_used(q, 0, sizeof(struct virtio_dibs_signal));
+			vfake_put_garbage(q);
 		if (!q->vq->callback)
 			continue;
 		irq_work_queue(&q->irq);

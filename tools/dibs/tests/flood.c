@@ -216,7 +216,8 @@ static int flood(const char *path, double seconds)
 		move(token);
 		take_all();
 	}
-	printf("%lu doorbells, %lu registrations, %lu events to %u others, %lu refused, %lu moves, %lu received, %.2f s CPU\n",
+	printf("%lu doorbells, %lu registrations, %lu events to %u others, "
+	       "%lu refused, %lu moves, %lu received, %.2f s CPU\n",
 	       doorbells, registrations, events, nr_peers, refused, moves, received,
 	       cpu_seconds());
 	return !doorbells || !registrations || !moves;

@@ -209,11 +209,31 @@ void daemon_kill_worker(void)
 
 static pid_t paused;
 
-/* What happens until daemon_continue() has happened when the worker looks */
+static bool is_stopped(pid_t p)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", p);
+	f = fopen(path, "r");
+	if (!f)
+		die(path);
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		die(path);
+	fclose(f);
+	return state == 'T';
+}
+
+/*
+ * What happens until daemon_continue() has happened when the worker looks. Until it has
+ * stopped it could still be told of the first of it.
+ */
 void daemon_pause(void)
 {
 	paused = daemon_worker();
 	kill(paused, SIGSTOP);
+	while (!is_stopped(paused))
+		usleep(1000);
 }
 
 void daemon_continue(void)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kunit.sh [--random] [VARIANT...]: runs the KUnit suites in guests (default: x86 and
-# s390) and prints every test.  The suites of the core, the loopback and the virtio
-# driver run everywhere, that of the ISM driver on s390.
+# s390) and prints every test.  The suites of the core, the loopback, the virtio
+# driver and the console run everywhere, that of the ISM driver on s390.
 #
 # --random: only the virtio driver with devices that do anything, 10^6 times.
 
@@ -57,8 +57,8 @@ need_pkgs gawk
 mkdir -p "$B/results"
 pass=0 fail=0 skip=0
 for variant; do
-	modules=(dibs_test dibs_loopback_test virtio_dibs_test)
-	suites=(dibs dibs_loopback virtio_dibs virtio_dibs_bad)
+	modules=(dibs_test dibs_loopback_test virtio_dibs_test dibs_console_test)
+	suites=(dibs dibs_loopback virtio_dibs virtio_dibs_bad dibs_console)
 	case $variant in
 	s390*) modules+=(ism_test) suites+=(ism) ;;
 	esac

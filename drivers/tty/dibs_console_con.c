@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Console over dibs
+ *
+ * The kernel's messages. The console is registered as soon as it is known whom
+ * it is for, so that it can be /dev/console, but enabled only while somebody is
+ * there to see it: what is printed before waits in the log.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/console.h>
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/kthread.h>
+#include <linux/minmax.h>
+#include <linux/panic.h>
+#include <linux/printk.h>
+#include <linux/tty_driver.h>
+
+#include "dibs_console.h"
+
+/* How long a panic waits for room, and how often it looks, in us */
+#define DCON_PANIC_WAIT		USEC_PER_SEC
+#define DCON_PANIC_STEP		10
+
+/* Of the stack of who prints in a panic */
+#define DCON_PIECE		128
+
+static struct tty_driver *dcon_con_driver;
+
+static struct tty_driver *dcon_con_device(struct console *con, int *index)
+{
+	*index = con->index;
+	return dcon_con_driver;
+}
+
+static int dcon_con_setup(struct console *con, char *options)
+{
+	return 0;
+}
+
+static void dcon_con_device_lock(struct console *con, unsigned long *flags)
+{
+	dcon_tx_lock(con->data);
+}
+
+static void dcon_con_device_unlock(struct console *con, unsigned long flags)
+{
+	dcon_tx_unlock(con->data);
+}
+
+/*
+ * Terminals want a carriage return as well. Return: how many bytes of @text are
+ * in @buf, whose length is in @len.
+ */
+static size_t dcon_con_expand(u8 *buf, size_t *len, size_t max,
+			      const char *text, size_t text_len)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < text_len && n + 2 <= max; i++) {
+		if (text[i] == '\n')
+			buf[n++] = '\r';
+		buf[n++] = text[i];
+	}
+	*len = n;
+	return i;
+}
+
+/* The record is not printed: it is printk's again */
+static void dcon_con_refuse(struct nbcon_write_context *wctxt)
+{
+	wctxt->outbuf = NULL;
+	wctxt->len = 0;
+}
+
+/* ------------------------------ in a thread ------------------------------ */
+
+/* Only the console's own thread can wait, and not when it has to stop */
+static bool dcon_con_may_wait(struct console *con)
+{
+	short flags;
+
+	if (current != con->kthread || kthread_should_stop())
+		return false;
+	flags = console_srcu_read_flags(con);
+	return flags & CON_ENABLED && !(flags & CON_SUSPENDED);
+}
+
+static bool dcon_con_room(struct dcon_link *link, size_t len)
+{
+	return dcon_tx_room(link) >= (int)len;
+}
+
+/*
+ * The reader may be slow, or away. Others may print meanwhile, from contexts
+ * that do not wait: who has lost the console finds out later.
+ */
+static bool dcon_con_wait(struct console *con, size_t len)
+{
+	struct dcon_link *link = con->data;
+
+	while (READ_ONCE(link->up)) {
+		if (dcon_con_room(link, len))
+			return true;
+		if (!dcon_con_may_wait(con))
+			return false;
+		wait_event_timeout(link->room, !READ_ONCE(link->up) ||
+				   dcon_con_room(link, len), HZ / 10);
+	}
+	/* until the console is disabled, which waits for nobody */
+	if (dcon_con_may_wait(con))
+		schedule_timeout_uninterruptible(max(HZ / 100, 1));
+	return false;
+}
+
+static void dcon_con_write_thread(struct console *con,
+				  struct nbcon_write_context *wctxt)
+{
+	struct dcon_link *link = con->data;
+	size_t len;
+	int rc;
+
+	/* all of it: a record is at most half as long as the buffer */
+	dcon_con_expand(link->buf, &len, sizeof(link->buf), wctxt->outbuf,
+			wctxt->len);
+	if (!dcon_con_wait(con, len)) {
+		dcon_con_refuse(wctxt);
+		return;
+	}
+	if (!nbcon_enter_unsafe(wctxt))
+		return;
+	rc = dcon_send(link, link->buf, len);
+	if (!nbcon_exit_unsafe(wctxt) || !rc)
+		return;
+	WRITE_ONCE(link->broken, true);
+	dcon_link_kick(link);
+	dcon_con_refuse(wctxt);
+}
+
+/* ---------------------------- in any context ----------------------------- */
+
+/* In a panic it is now or never, but not for ever */
+static bool dcon_con_poll(struct dcon_link *link, size_t len)
+{
+	unsigned int us = link->stuck ? 0 : DCON_PANIC_WAIT;
+
+	while (!dcon_con_room(link, len)) {
+		if (!us || !panic_on_this_cpu()) {
+			link->stuck = panic_on_this_cpu();
+			return false;
+		}
+		udelay(DCON_PANIC_STEP);
+		us -= DCON_PANIC_STEP;
+	}
+	link->stuck = false;
+	return true;
+}
+
+/* Return: 0, or an error after which nothing more can be sent */
+static int dcon_con_put(struct dcon_link *link, const char *text, size_t len)
+{
+	u8 buf[DCON_PIECE];
+	size_t n, done;
+	int rc = 0;
+
+	for (; len && !rc; text += done, len -= done) {
+		done = dcon_con_expand(buf, &n, sizeof(buf), text, len);
+		rc = dcon_send_atomic(link, buf, n);
+	}
+	return rc;
+}
+
+static int dcon_con_put_lost(struct dcon_link *link)
+{
+	char text[48];
+	int len;
+
+	if (!link->lost)
+		return 0;
+	len = scnprintf(text, sizeof(text), "** %u characters lost **\n",
+			link->lost);
+	link->lost = 0;
+	return dcon_con_put(link, text, len);
+}
+
+/* Return: whether the record is done with */
+static bool dcon_con_print(struct dcon_link *link, const char *text, size_t len)
+{
+	/* each character may become two, and there is the line above */
+	if (!dcon_con_poll(link, 2 * len + 2 * DCON_PIECE)) {
+		if (panic_on_this_cpu())
+			link->lost += len;
+		return panic_on_this_cpu();
+	}
+	if (!dcon_con_put_lost(link) && !dcon_con_put(link, text, len))
+		return true;
+	/* seen at the next beat: waking up anybody may need what is held here */
+	WRITE_ONCE(link->broken, true);
+	return false;
+}
+
+/* Moves are not for NMIs: what was printed there is printed later, if it can */
+static void dcon_con_write_atomic(struct console *con,
+				  struct nbcon_write_context *wctxt)
+{
+	struct dcon_link *link = con->data;
+	bool done;
+
+	if (in_nmi() || !READ_ONCE(link->up)) {
+		dcon_con_refuse(wctxt);
+		return;
+	}
+	if (!nbcon_enter_unsafe(wctxt))
+		return;
+	if (wctxt->unsafe_takeover)
+		dcon_send_over(link);
+	done = dcon_con_print(link, wctxt->outbuf, wctxt->len);
+	if (nbcon_exit_unsafe(wctxt) && !done)
+		dcon_con_refuse(wctxt);
+}
+
+/* --------------------------------- life ---------------------------------- */
+
+/*
+ * Suspended until it is registered, or it would print at once. It is enabled
+ * when there is somebody to see it.
+ */
+static struct console dcon_con = {
+	.name		= DCON_TTY_NAME,
+	.device		= dcon_con_device,
+	.setup		= dcon_con_setup,
+	.write_thread	= dcon_con_write_thread,
+	.write_atomic	= dcon_con_write_atomic,
+	.device_lock	= dcon_con_device_lock,
+	.device_unlock	= dcon_con_device_unlock,
+	.flags		= CON_PRINTBUFFER | CON_NBCON | CON_SUSPENDED,
+	.index		= 0,
+};
+
+static bool dcon_con_tried;
+
+/* Not console_stop(), which waits for what is to be printed yet */
+static void dcon_con_disable(void)
+{
+	console_list_lock();
+	if (console_is_registered_locked(&dcon_con))
+		console_srcu_write_flags(&dcon_con, dcon_con.flags &
+					 ~(CON_ENABLED | CON_SUSPENDED));
+	console_list_unlock();
+}
+
+static bool dcon_con_is_enabled(void)
+{
+	bool enabled;
+
+	console_list_lock();
+	enabled = dcon_con.flags & CON_ENABLED;
+	console_list_unlock();
+	return enabled;
+}
+
+/* printk takes it only if the command line asks for it, or there is no other */
+static void dcon_con_register(void)
+{
+	uuid_t server;
+
+	if (dcon_con_tried || !dcon_want_server(&server, true))
+		return;
+	dcon_con_tried = true;
+	register_console(&dcon_con);
+	dcon_con_disable();
+}
+
+static void dcon_con_work(struct work_struct *work)
+{
+	struct dcon_link *link = dcon_con.data;
+	bool up = READ_ONCE(link->up);
+
+	dcon_con_register();
+	if (!console_is_registered(&dcon_con) || up == dcon_con_is_enabled())
+		return;
+	if (up)
+		console_start(&dcon_con);
+	else
+		dcon_con_disable();
+}
+
+static DECLARE_WORK(dcon_con_worker, dcon_con_work);
+
+/**
+ * dcon_con_update() - the link has changed, or what is wanted of it
+ * @link: the link of the console
+ */
+void dcon_con_update(struct dcon_link *link)
+{
+	queue_work(system_unbound_wq, &dcon_con_worker);
+}
+
+/* At boot it has to be there before the first program is started */
+void dcon_con_init(struct dcon_link *link, struct tty_driver *driver)
+{
+	dcon_con_driver = driver;
+	dcon_con.data = link;
+	link->con = &dcon_con;
+	dcon_con_register();
+}
+
+void dcon_con_exit(void)
+{
+	cancel_work_sync(&dcon_con_worker);
+	if (console_is_registered(&dcon_con))
+		unregister_console(&dcon_con);
+}

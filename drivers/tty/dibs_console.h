@@ -44,7 +44,7 @@
 /* Where things are in a DMB, and how large the ring is that is offered here */
 #define DCON_RING		SZ_4K
 #define DCON_RING_SIZE		SZ_32K
-#define DCON_RING_MIN		SZ_4K
+#define DCON_RING_MIN		SZ_8K
 #define DCON_RING_MAX		SZ_1M
 #define DCON_DMB_SIZE		(DCON_RING + DCON_RING_SIZE)
 
@@ -167,6 +167,7 @@ struct dcon_link_ops {
 /**
  * struct dcon_mail - what events have brought and the link has not seen yet
  * @lock: protects the rest; taken in process context only
+ * @on: the device that the link has a DMB on, NULL if it has none
  * @dibs: the device that @offer came from
  * @offer: token of the peer's DMB, 0 if there is none
  * @bye: token of a peer's DMB that is gone, likewise
@@ -175,7 +176,8 @@ struct dcon_link_ops {
  * @hurry: the peer may have arrived: try at once
  */
 struct dcon_mail {
-	spinlock_t lock;	/* protects dibs to hurry */
+	spinlock_t lock;	/* protects on to hurry */
+	struct dibs_dev *on;
 	struct dibs_dev *dibs;
 	u64 offer;
 	u64 bye;

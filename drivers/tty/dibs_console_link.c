@@ -105,16 +105,30 @@ static void dcon_mail_sw(struct dcon_link *link, struct dibs_dev *dibs,
 	}
 }
 
-/* Is this from the peer, and if it is from a client, from the other role? */
+/*
+ * A client's message is from the other role, and has come to the device that the
+ * link is on: the peer may be the peer of another device of this system as well.
+ * But a console may come to another one next time.
+ */
+static bool dcon_concerns_sw(const struct dcon_link *link,
+			     const struct dibs_dev *dibs,
+			     const struct dibs_event *event)
+{
+	if ((event->subtype & DCON_EV_ROLE) !=
+	    dcon_code(link, DCON_EV_TERMINAL, DCON_EV_CONSOLE))
+		return false;
+	return link->mail.on == dibs || event->subtype == DCON_EV_CONSOLE_OFFER;
+}
+
 static bool dcon_concerns(const struct dcon_link *link,
+			  const struct dibs_dev *dibs,
 			  const struct dibs_event *event)
 {
 	bool from_peer = uuid_equal(&event->gid, &link->peer);
 
 	switch (event->type) {
 	case DIBS_SW_EVENT:
-		return from_peer && (event->subtype & DCON_EV_ROLE) ==
-		       dcon_code(link, DCON_EV_TERMINAL, DCON_EV_CONSOLE);
+		return from_peer && dcon_concerns_sw(link, dibs, event);
 	case DIBS_DEV_EVENT:
 		/* a console may have found nobody yet */
 		return from_peer || (event->subtype == DIBS_DEV_ENABLED &&
@@ -141,7 +155,7 @@ void dcon_link_mail(struct dcon_link *link, struct dibs_dev *dibs,
 	bool concerns;
 
 	spin_lock(&mail->lock);
-	concerns = dcon_concerns(link, event);
+	concerns = dcon_concerns(link, dibs, event);
 	if (concerns && event->type == DIBS_SW_EVENT)
 		dcon_mail_sw(link, dibs, event);
 	else if (concerns && event->type == DIBS_DEV_EVENT &&
@@ -188,6 +202,14 @@ static void dcon_take_mail(struct dcon_link *link, struct dcon_mail *mail)
 
 /* ------------------------------- the DMB --------------------------------- */
 
+static void dcon_set_dev(struct dcon_link *link, struct dcon_dev *dd)
+{
+	link->dd = dd;
+	spin_lock(&link->mail.lock);
+	link->mail.on = dd ? dd->dibs : NULL;
+	spin_unlock(&link->mail.lock);
+}
+
 static int dcon_get_dmb(struct dcon_link *link, struct dcon_dev *dd)
 {
 	struct dibs_dmb dmb = {
@@ -205,7 +227,7 @@ static int dcon_get_dmb(struct dcon_link *link, struct dcon_dev *dd)
 	}
 	link->dmb = dmb;
 	link->hdr = dmb.cpu_addr;
-	link->dd = dd;
+	dcon_set_dev(link, dd);
 	link->peer_nonce = 0;
 	link->peer_tok = 0;
 	link->rx_pos = 0;
@@ -223,7 +245,7 @@ static void dcon_put_dmb(struct dcon_link *link)
 	xa_erase(&link->dd->links, link->dmb.idx);
 	dibs_unregister_dmb(link->dd->dibs, &link->dmb, &dcon_client);
 	link->hdr = NULL;
-	link->dd = NULL;
+	dcon_set_dev(link, NULL);
 }
 
 /* What was sent before the end is not lost with it */
@@ -316,7 +338,7 @@ static int dcon_meet(struct dcon_link *link, bool *echoed)
 static void dcon_up(struct dcon_link *link)
 {
 	link->tries = 0;
-	link->refused = false;
+	WRITE_ONCE(link->refused, false);
 	link->up_since = jiffies;
 	link->beat = jiffies + DCON_BEAT;
 	dcon_tx_up(link);
@@ -380,7 +402,7 @@ static void dcon_console_refused(struct dcon_link *link)
 {
 	if (!link->refused)
 		pr_notice("%pUb refuses to be the terminal\n", &link->peer);
-	link->refused = true;
+	WRITE_ONCE(link->refused, true);
 	dcon_reset(link, false);
 	link->tries = max(link->tries, DCON_OFFERS);
 	dcon_try_later(link);
@@ -434,8 +456,12 @@ static int dcon_terminal_answer(struct dcon_link *link,
 		return 0;
 	link->peer_tok = mail->offer;
 	rc = dcon_write_setup(link);
-	if (rc)
-		return rc;
+	if (rc) {
+		/* what was offered is not there: not again at once */
+		dcon_reset(link, false);
+		link->next_try = jiffies + DCON_RETRY_MIN;
+		return 0;
+	}
 	dcon_offer(link);
 	link->next_try = jiffies + DCON_ANSWER_TIME;
 	dcon_set_state(link, DCON_OFFERING);

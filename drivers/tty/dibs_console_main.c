@@ -63,8 +63,13 @@ static int dcon_param_set_server(const char *val,
 
 static int dcon_param_get_server(char *buf, const struct kernel_param *kp)
 {
-	return uuid_is_null(&dcon_server) ?
-		sysfs_emit(buf, "\n") : sysfs_emit(buf, "%pUb\n", &dcon_server);
+	uuid_t gid;
+
+	spin_lock(&dcon_params_lock);
+	gid = dcon_server;
+	spin_unlock(&dcon_params_lock);
+	return uuid_is_null(&gid) ? sysfs_emit(buf, "\n") :
+				    sysfs_emit(buf, "%pUb\n", &gid);
 }
 
 static const struct kernel_param_ops dcon_server_ops = {
@@ -167,11 +172,13 @@ static int dcon_param_get_allow(char *buf, const struct kernel_param *kp)
 	unsigned int i;
 	int len = 0;
 
+	spin_lock(&dcon_params_lock);
 	for (i = 0; i < dcon_nr_allow; i++)
 		len += sysfs_emit_at(buf, len, "%s%pUb%s%s", i ? "," : "",
 				     &dcon_allow[i].gid,
 				     *dcon_allow[i].name ? ":" : "",
 				     dcon_allow[i].name);
+	spin_unlock(&dcon_params_lock);
 	return len + sysfs_emit_at(buf, len, "\n");
 }
 
@@ -245,7 +252,12 @@ bool dcon_want_server(uuid_t *gid, bool next)
 /* Commands are taken from who was named, not from who was found */
 bool dcon_sysrq_allowed(void)
 {
-	return READ_ONCE(dcon_sysrq) && !uuid_is_null(&dcon_server);
+	bool named;
+
+	spin_lock(&dcon_params_lock);
+	named = !uuid_is_null(&dcon_server);
+	spin_unlock(&dcon_params_lock);
+	return named && READ_ONCE(dcon_sysrq);
 }
 
 /* -------------------------------- devices -------------------------------- */
@@ -311,7 +323,9 @@ static void dcon_handle_irq(struct dibs_dev *dibs, unsigned int idx, u16 mask)
 
 static void dcon_refuse(struct dibs_dev *dibs, const struct dibs_event *event)
 {
+	spin_lock(&dcon_params_lock);
 	dcon_refused++;
+	spin_unlock(&dcon_params_lock);
 	pr_notice_ratelimited("refused a console: %pUb\n", &event->gid);
 	dibs_signal_event(dibs, &event->gid, 1, DCON_EV_TERMINAL_REFUSE,
 			  event->data);

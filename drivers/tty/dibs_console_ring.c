@@ -199,8 +199,8 @@ static void dcon_receive_ctl(struct dcon_link *link,
 	    view->cols == link->cols)
 		return;
 	link->peer_ready = view->ready;
-	link->rows = view->rows;
-	link->cols = view->cols;
+	WRITE_ONCE(link->rows, view->rows);
+	WRITE_ONCE(link->cols, view->cols);
 	link->ops->changed(link);
 }
 

@@ -407,8 +407,12 @@ static void test_terminal_repeats(struct kunit *test)
 	mail(fake, DCON_EV_CONSOLE_OFFER, PEER_TOK + 1);
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
+	/* what it offers is there, but not at once after that */
 	mail(fake, DCON_EV_CONSOLE_OFFER, PEER_TOK);
 	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
+	mail(fake, DCON_EV_CONSOLE_OFFER, PEER_TOK);
+	run_later(fake);
 	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_OFFERING);
 	KUNIT_EXPECT_NE(test, fake->own_tok, first);
 }
@@ -458,6 +462,10 @@ static void test_refused(struct kunit *test)
 /* Events from somebody else, from the wrong role, about something else */
 static void test_ignored(struct kunit *test)
 {
+	struct dibs_event bye = {
+		.type = DIBS_SW_EVENT, .subtype = DCON_EV_CONSOLE_BYE,
+		.gid = peer_gid,
+	};
 	struct fake *fake = test->priv;
 	u64 first;
 
@@ -477,6 +485,11 @@ static void test_ignored(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_UP);
 	KUNIT_EXPECT_EQ(test, fake->own_tok, first);
 	KUNIT_EXPECT_EQ(test, fake->events, 0);
+	/* the peer says it to another device */
+	bye.data = PEER_TOK;
+	dcon_link_mail(&fake->link, NULL, &bye);
+	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_UP);
 	mail(fake, DCON_EV_CONSOLE_BYE, PEER_TOK);
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);

@@ -180,7 +180,8 @@ static size_t dcon_line_fetch(struct dcon_link *link, u8 *buf, size_t len)
 static void dcon_line_resize(struct dcon_line *line, struct tty_struct *tty)
 {
 	struct winsize ws = {
-		.ws_row = line->link.rows, .ws_col = line->link.cols,
+		.ws_row = READ_ONCE(line->link.rows),
+		.ws_col = READ_ONCE(line->link.cols),
 	};
 
 	if (dcon_is_console(line) && ws.ws_row && ws.ws_col)
@@ -311,14 +312,14 @@ static void dcon_cleanup(struct tty_struct *tty)
 	tty_port_put(tty->port);
 }
 
-static int dcon_open(struct tty_struct *tty, struct file *filp)
+static int dcon_open(struct tty_struct *tty, struct file *file)
 {
-	return tty_port_open(tty->port, tty, filp);
+	return tty_port_open(tty->port, tty, file);
 }
 
-static void dcon_close(struct tty_struct *tty, struct file *filp)
+static void dcon_close(struct tty_struct *tty, struct file *file)
 {
-	tty_port_close(tty->port, tty, filp);
+	tty_port_close(tty->port, tty, file);
 }
 
 static void dcon_flush_buffer(struct tty_struct *tty)

@@ -11,6 +11,7 @@ LINE=/sys/class/tty/ttyDIBS
 CON=/dev/ttyDIBS0
 TERM_=/dev/ttyDIBS1
 BYTES=$([ -n "$LONG" ] && echo $((16 << 20)) || echo $((1 << 20)))
+ROUNDS=$([ -n "$LONG" ] && echo 1000000 || echo 20000)
 CYCLES=${CYCLES:-$([ -n "$LONG" ] && echo 200 || echo 20)}
 
 state_is() {
@@ -78,7 +79,7 @@ uevents() {
 	sleep 0.5
 	disconnect && connect || return
 	wait $!
-	same "disconnected connecting connected" "$(echo $(<"$TMP/uevents"))" "what was told"
+	same "disconnected connecting connected " "$(tr '\n' ' ' <"$TMP/uevents")" "what was told"
 }
 
 data() {
@@ -195,6 +196,30 @@ device_leaves() {
 	within 20 state_is 0 connected
 }
 
+# Somebody else's console writes what it likes and floods events: it is left alone, each
+# time with one message at most, and nobody else notices
+hostile() {
+	local ko=$DIR/test_modules/dcon_hostile.ko before after ended
+	[ -e "$ko" ] || {
+		echo "no $ko"
+		return 4
+	}
+	lo_add lo2 || return
+	before=$(dmesg | grep -c 'does not keep to the protocol\|another version')
+	insmod "$ko" peer="$(<$SYS/lo/gid)" rounds="$ROUNDS" &
+	dibs_tty duplex $CON $TERM_ "$BYTES" || return
+	wait $! || return
+	ended=$(</sys/module/dcon_hostile/parameters/ended)
+	echo "$ROUNDS rounds, $(</sys/module/dcon_hostile/parameters/connections) connections"
+	rmmod dcon_hostile || return
+	after=$(dmesg | grep -c 'does not keep to the protocol\|another version')
+	echo "$((after - before)) messages, $ended ended"
+	[ "$ended" -gt 0 ] && [ "$after" -gt "$before" ] || return
+	[ $((after - before)) -le "$ended" ] || return
+	same disconnected "$(<${LINE}2/state)" "state of its line" || return
+	state_is 0 connected && state_is 1 connected && lo_del lo2
+}
+
 # Without lines in use the module can go, and leaves nothing
 module_leaves() {
 	local i
@@ -215,7 +240,7 @@ is_module dibs_console || skip_all "dibs_console is not a module"
 unload dibs_console || skip_all "dibs_console is in use"
 modprobe dibs_console || skip_all "dibs_console does not load"
 ktap_print_header
-ktap_set_plan 16
+ktap_set_plan 17
 result "strangers are not connected" strangers
 result "refusal is seen at both ends" refused
 result "values that make no sense" bad_values
@@ -230,6 +255,7 @@ result "window size" size
 result "break" break_arrives
 result "SysRq only where it is allowed" sysrq
 result "discovery among those that are allowed" discovered
+result "a console that keeps to no rule" hostile
 result "the device leaves" device_leaves
 result "the module leaves" module_leaves
 ktap_finished

@@ -8,7 +8,7 @@ ARCH ?= x86_64
 help: ## this list
 	@awk -F': .*## |: ## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  VARIANT=x86|x86-debug|x86-kcsan|x86-base|s390|s390-debug|s390-base   for build, selftest and shell"
+	@echo "  VARIANT=x86|x86-debug|x86-kcsan|x86-console|x86-base|s390|s390-debug|s390-base   for build, selftest and shell"
 	@echo "  DIBS_BUILD=DIR   where everything is built (build/)"
 	@echo "  ACCEL=kvm|tcg    how guests run (tried out if not set)"
 
@@ -44,6 +44,10 @@ pair: ## tests of two and of three guests on fabrics
 	@scripts/pair-test.sh $(VARIANT)
 	@scripts/trio-test.sh $(VARIANT)
 
+console: ## tests of a console over dibs between two guests
+	@scripts/kernel.sh x86
+	@scripts/console-test.sh
+
 lint: ## checkpatch, sparse, W=1, coccicheck, kernel-doc, shellcheck
 	@scripts/lint.sh
 
@@ -69,5 +73,5 @@ series-check: ## builds each of them, dibs built in, as modules and off
 clean: ## remove what was built, downloads included
 	@scripts/clean.sh
 
-.PHONY: help demo demo-ism check check-long bench kunit selftest fabric pair lint tree refresh \
+.PHONY: help demo demo-ism check check-long bench kunit selftest fabric pair console lint tree refresh \
 	build shell series series-check clean

@@ -8,6 +8,7 @@
 #  x86        for tests and benchmarks
 #  x86-debug  with KASAN, lockdep, kmemleak, UBSAN and fault injection
 #  x86-kcsan  with KCSAN
+#  x86-console  with what a console over dibs takes built in
 #  x86-base   the base without the series, configured as x86: to compare with
 #  s390       cross-built
 #  s390-debug with KASAN, lockdep, kmemleak and UBSAN, and with the lines counted that
@@ -37,6 +38,7 @@ fragments() {
 	case $VARIANT in
 	x86) f+=(x86 dibs) ;;
 	x86-base) f+=(x86 base) ;;
+	x86-console) f+=(x86 dibs console) ;;
 	x86-debug) f+=(x86 dibs debug debug-x86 kasan) ;;
 	x86-kcsan) f+=(x86 dibs debug debug-x86 kcsan) ;;
 	s390) f+=(s390 dibs ism) ;;

@@ -15,7 +15,7 @@ ARCH=${1:-amd64}
 
 # What the guests' own scripts and the tests use.
 PKGS=(base-files base-passwd bash busybox coreutils dash diffutils gawk grep
-	iproute2 kmod libc-bin mount procps psmisc sed util-linux)
+	iproute2 kmod libc-bin login mount procps psmisc sed util-linux)
 # What make demo and make bench show.
 APPS=(nginx-light curl redis-server redis-tools iperf3 sockperf)
 

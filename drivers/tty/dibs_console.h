@@ -192,7 +192,6 @@ struct dcon_mail {
  * @role: of this end
  * @lock: held while the link runs, and while its device is taken away
  * @work: runs the link
- * @stopped: @work is not queued any more
  * @mail: from events
  * @peer: GID of the other end's device; changes under the lock of @mail
  * @state: see &enum dcon_state
@@ -219,7 +218,8 @@ struct dcon_mail {
  * @rows: height of the peer's terminal
  * @cols: its width
  * @up: data can be sent; looked at under @tx_lock, or as the owner of @con
- * @broken: what sends has found the connection broken
+ * @broken: error that what sends has found, 0 if none
+ * @full: the console is disabled until there is room
  * @tx_lock: serializes what sends, except printing from any context
  * @tx_waits: data waits for @tx_lock
  * @tx_pos: how far the peer's ring has been filled; see @up
@@ -228,19 +228,19 @@ struct dcon_mail {
  * @stuck: there was none for long
  * @con: the kernel's console on this link, NULL if there is none
  * @room: woken up at each signal
- * @buf: what is being sent, under @tx_lock
+ * @buf: what is being printed, under @tx_lock
+ * @out: what was fetched and not sent yet, likewise
+ * @out_len: how much
  * @ctl_lock: protects the members below
  * @ctl_dirty: something in @ctl has changed
  * @ctl_brk: a break is to be sent
- * @ctl: what the peer is told, without the breaks
- * @brk: number of breaks that were sent
+ * @ctl: what the peer is told
  */
 struct dcon_link {
 	const struct dcon_link_ops *ops;
 	enum dcon_role role;
 	struct mutex lock;	/* see above */
 	struct delayed_work work;
-	bool stopped;
 	struct dcon_mail mail;
 
 	uuid_t peer;
@@ -270,7 +270,8 @@ struct dcon_link {
 	u16 cols;
 
 	bool up;
-	bool broken;
+	int broken;
+	bool full;
 	struct mutex tx_lock;	/* see above */
 	bool tx_waits;
 	u32 tx_pos;
@@ -280,12 +281,13 @@ struct dcon_link {
 	struct console *con;
 	wait_queue_head_t room;
 	u8 buf[SZ_4K];
+	u8 out[SZ_4K];
+	size_t out_len;
 
 	spinlock_t ctl_lock;	/* protects what follows */
 	bool ctl_dirty;
 	bool ctl_brk;
 	struct dcon_ctl ctl;
-	u32 brk;
 };
 
 /**
@@ -303,6 +305,7 @@ struct dcon_dev {
 /* dibs_console_ring.c */
 int dcon_check_setup(struct dcon_link *link, struct dcon_setup *setup);
 int dcon_write_setup(struct dcon_link *link);
+void dcon_receive_last(struct dcon_link *link);
 int dcon_exchange(struct dcon_link *link, bool *again);
 int dcon_beat(struct dcon_link *link);
 int dcon_tx_room(struct dcon_link *link);
@@ -331,7 +334,7 @@ extern struct dibs_client dcon_client;
 struct dcon_dev *dcon_find_dev(const uuid_t *peer);
 int dcon_listens_to(const uuid_t *peer, char *name);
 bool dcon_want_server(uuid_t *gid, bool next);
-bool dcon_sysrq_allowed(void);
+bool dcon_sysrq_allowed(const uuid_t *peer);
 
 /* dibs_console_tty.c */
 bool dcon_tty_offered(const uuid_t *peer);

@@ -93,31 +93,63 @@ static bool dcon_con_room(struct dcon_link *link, size_t len)
 }
 
 /*
- * The reader may be slow, or away. Others may print meanwhile, from contexts
- * that do not wait: who has lost the console finds out later.
+ * Not for long: while this waits, no other console can be unregistered, and this
+ * CPU not be taken away. With less room than a record may need the console is
+ * disabled, by dcon_con_full(), so that this is the exception.
  */
 static bool dcon_con_wait(struct console *con, size_t len)
 {
 	struct dcon_link *link = con->data;
 
-	while (READ_ONCE(link->up)) {
-		if (dcon_con_room(link, len))
-			return true;
-		if (!dcon_con_may_wait(con))
-			return false;
+	if (READ_ONCE(link->up) && !dcon_con_room(link, len) &&
+	    dcon_con_may_wait(con))
 		wait_event_timeout(link->room, !READ_ONCE(link->up) ||
 				   dcon_con_room(link, len), HZ / 10);
-	}
+	if (READ_ONCE(link->up) && dcon_con_room(link, len))
+		return true;
 	/* until the console is disabled, which waits for nobody */
 	if (dcon_con_may_wait(con))
 		schedule_timeout_uninterruptible(max(HZ / 100, 1));
 	return false;
 }
 
+/* Is there room for another record, however long? */
+static void dcon_con_full(struct dcon_link *link)
+{
+	int room = dcon_tx_room(link);
+
+	if (room >= (int)sizeof(link->buf))
+		return;
+	if (room < 0)
+		WRITE_ONCE(link->broken, room);
+	else
+		WRITE_ONCE(link->full, true);
+	dcon_con_update(link);
+	dcon_link_kick(link);
+}
+
+static int dcon_con_send(struct dcon_link *link, size_t len,
+			 struct nbcon_write_context *wctxt, bool *owner)
+{
+	unsigned long flags;
+	int rc = 0;
+
+	/* a panic on this CPU could not have the console in between */
+	local_irq_save(flags);
+	*owner = nbcon_enter_unsafe(wctxt);
+	if (*owner) {
+		rc = dcon_send(link, link->buf, len);
+		*owner = nbcon_exit_unsafe(wctxt);
+	}
+	local_irq_restore(flags);
+	return rc;
+}
+
 static void dcon_con_write_thread(struct console *con,
 				  struct nbcon_write_context *wctxt)
 {
 	struct dcon_link *link = con->data;
+	bool owner;
 	size_t len;
 	int rc;
 
@@ -125,15 +157,19 @@ static void dcon_con_write_thread(struct console *con,
 	dcon_con_expand(link->buf, &len, sizeof(link->buf), wctxt->outbuf,
 			wctxt->len);
 	if (!dcon_con_wait(con, len)) {
+		if (READ_ONCE(link->up))
+			dcon_con_full(link);
 		dcon_con_refuse(wctxt);
 		return;
 	}
-	if (!nbcon_enter_unsafe(wctxt))
+	rc = dcon_con_send(link, len, wctxt, &owner);
+	if (!owner)
 		return;
-	rc = dcon_send(link, link->buf, len);
-	if (!nbcon_exit_unsafe(wctxt) || !rc)
+	if (!rc) {
+		dcon_con_full(link);
 		return;
-	WRITE_ONCE(link->broken, true);
+	}
+	WRITE_ONCE(link->broken, rc);
 	dcon_link_kick(link);
 	dcon_con_refuse(wctxt);
 }
@@ -187,27 +223,38 @@ static int dcon_con_put_lost(struct dcon_link *link)
 /* Return: whether the record is done with */
 static bool dcon_con_print(struct dcon_link *link, const char *text, size_t len)
 {
+	int rc;
+
 	/* each character may become two, and there is the line above */
 	if (!dcon_con_poll(link, 2 * len + 2 * DCON_PIECE)) {
 		if (panic_on_this_cpu())
 			link->lost += len;
 		return panic_on_this_cpu();
 	}
-	if (!dcon_con_put_lost(link) && !dcon_con_put(link, text, len))
-		return true;
+	rc = dcon_con_put_lost(link) ?: dcon_con_put(link, text, len);
 	/* seen at the next beat: waking up anybody may need what is held here */
-	WRITE_ONCE(link->broken, true);
-	return false;
+	if (rc && rc != -EBUSY)
+		WRITE_ONCE(link->broken, rc);
+	return !rc;
 }
 
-/* Moves are not for NMIs: what was printed there is printed later, if it can */
+/*
+ * Moves are not for NMIs, and signals of loopback wake up a task of this system,
+ * which would not see a panic anyway. It is printed later, if it can be.
+ */
+static bool dcon_con_can_print(struct dcon_link *link)
+{
+	return !in_nmi() && READ_ONCE(link->up) &&
+	       dibs_get_fabric_id(link->dd->dibs) != DIBS_LOOPBACK_FABRIC;
+}
+
 static void dcon_con_write_atomic(struct console *con,
 				  struct nbcon_write_context *wctxt)
 {
 	struct dcon_link *link = con->data;
 	bool done;
 
-	if (in_nmi() || !READ_ONCE(link->up)) {
+	if (!dcon_con_can_print(link)) {
 		dcon_con_refuse(wctxt);
 		return;
 	}
@@ -275,7 +322,7 @@ static void dcon_con_register(void)
 static void dcon_con_work(struct work_struct *work)
 {
 	struct dcon_link *link = dcon_con.data;
-	bool up = READ_ONCE(link->up);
+	bool up = READ_ONCE(link->up) && !READ_ONCE(link->full);
 
 	dcon_con_register();
 	if (!console_is_registered(&dcon_con) || up == dcon_con_is_enabled())
@@ -308,7 +355,7 @@ void dcon_con_init(struct dcon_link *link, struct tty_driver *driver)
 
 void dcon_con_exit(void)
 {
-	cancel_work_sync(&dcon_con_worker);
+	disable_work_sync(&dcon_con_worker);
 	if (console_is_registered(&dcon_con))
 		unregister_console(&dcon_con);
 }

@@ -182,6 +182,7 @@ void dcon_link_hurry(struct dcon_link *link)
 	spin_unlock(&link->mail.lock);
 	dcon_link_kick(link);
 }
+EXPORT_SYMBOL_IF_KUNIT(dcon_link_hurry);
 
 static void dcon_take_mail(struct dcon_link *link, struct dcon_mail *mail)
 {
@@ -251,15 +252,10 @@ static void dcon_put_dmb(struct dcon_link *link)
 /* What was sent before the end is not lost with it */
 static void dcon_drain(struct dcon_link *link)
 {
-	bool again;
-
 	if (link->state != DCON_UP)
 		return;
 	link->draining = true;
-	do {
-		again = false;
-		dcon_exchange(link, &again);
-	} while (again);
+	dcon_receive_last(link);
 	link->draining = false;
 }
 
@@ -354,6 +350,10 @@ static void dcon_console_begin(struct dcon_link *link)
 	if (!dcon_may_try(link))
 		return;
 	link->wanted = link->ops->want(link, &peer, true);
+	if (link->refused && !(link->wanted && uuid_equal(&peer, &link->peer))) {
+		WRITE_ONCE(link->refused, false);
+		link->ops->changed(link);
+	}
 	if (!link->wanted)
 		return;
 	dcon_try_later(link);
@@ -391,7 +391,7 @@ static void dcon_console_repeat(struct dcon_link *link)
 {
 	if (!dcon_may_try(link))
 		return;
-	if (link->tries % DCON_OFFERS)
+	if (!link->tries || link->tries % DCON_OFFERS)
 		dcon_offer(link);
 	else
 		dcon_reset(link, true);
@@ -527,7 +527,7 @@ static int dcon_run_up(struct dcon_link *link, bool check, bool *again)
 
 static void dcon_failed(struct dcon_link *link, int err)
 {
-	if (err == -EPROTO || err == -EPROTONOSUPPORT) {
+	if (err == -EPROTO || err == -EPROTONOSUPPORT || err == -ERANGE) {
 		dcon_punish(link, err);
 		return;
 	}
@@ -557,7 +557,7 @@ static int dcon_run_locked(struct dcon_link *link, bool *again)
 	rc = link->role == DCON_CONSOLE ? dcon_console_run(link, &mail) :
 					  dcon_terminal_run(link, &mail);
 	if (!rc && link->state == DCON_UP)
-		rc = READ_ONCE(link->broken) ? -ECONNRESET :
+		rc = READ_ONCE(link->broken) ?:
 			dcon_run_up(link, mail.gone, again);
 	else if (!rc && mail.gone && link->peer_tok && link->dd)
 		rc = dcon_write_setup(link);
@@ -611,7 +611,7 @@ static void dcon_link_work(struct work_struct *work)
 	unsigned long next = dcon_link_run(link);
 
 	/* does nothing if it was kicked meanwhile */
-	if (next != MAX_SCHEDULE_TIMEOUT && !READ_ONCE(link->stopped))
+	if (next != MAX_SCHEDULE_TIMEOUT)
 		queue_delayed_work(system_unbound_wq, &link->work, next);
 }
 
@@ -623,8 +623,7 @@ static void dcon_link_work(struct work_struct *work)
  */
 void dcon_link_kick(struct dcon_link *link)
 {
-	if (!READ_ONCE(link->stopped))
-		mod_delayed_work(system_unbound_wq, &link->work, 0);
+	mod_delayed_work(system_unbound_wq, &link->work, 0);
 }
 
 /* The device is leaving: nothing of it may be used when this returns */
@@ -661,10 +660,9 @@ void dcon_link_init(struct dcon_link *link, enum dcon_role role,
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_init);
 
-/* No device is left, and nobody kicks it any more for long */
+/* No device is left. Who kicks it from here on does nothing. */
 void dcon_link_exit(struct dcon_link *link)
 {
-	WRITE_ONCE(link->stopped, true);
-	cancel_delayed_work_sync(&link->work);
+	disable_delayed_work_sync(&link->work);
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_exit);

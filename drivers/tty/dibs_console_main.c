@@ -250,12 +250,12 @@ bool dcon_want_server(uuid_t *gid, bool next)
 }
 
 /* Commands are taken from who was named, not from who was found */
-bool dcon_sysrq_allowed(void)
+bool dcon_sysrq_allowed(const uuid_t *peer)
 {
 	bool named;
 
 	spin_lock(&dcon_params_lock);
-	named = !uuid_is_null(&dcon_server);
+	named = uuid_equal(peer, &dcon_server);
 	spin_unlock(&dcon_params_lock);
 	return named && READ_ONCE(dcon_sysrq);
 }

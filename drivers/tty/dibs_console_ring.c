@@ -144,13 +144,16 @@ static bool dcon_setup_intact(struct dcon_link *link)
 static int dcon_look(struct dcon_link *link, struct dcon_view *view)
 {
 	struct dcon_hdr *hdr = link->hdr;
+	__le32 brk[2] __aligned(8);
 	u32 flags;
 
 	view->prod = le32_to_cpu(READ_ONCE(hdr->prod.pos));
 	/* a break, and the data, that came before it */
 	dma_rmb();
-	view->brk = le32_to_cpu(READ_ONCE(hdr->ctl.brk));
-	view->brk_pos = le32_to_cpu(READ_ONCE(hdr->ctl.brk_pos));
+	/* one word, or the number could be that of another position */
+	*(u64 *)brk = READ_ONCE(*(u64 *)&hdr->ctl.brk);
+	view->brk = le32_to_cpu(brk[0]);
+	view->brk_pos = le32_to_cpu(brk[1]);
 	view->rows = le16_to_cpu(READ_ONCE(hdr->ctl.rows));
 	view->cols = le16_to_cpu(READ_ONCE(hdr->ctl.cols));
 	flags = le32_to_cpu(READ_ONCE(hdr->ctl.flags));
@@ -174,7 +177,7 @@ static bool dcon_receive_to(struct dcon_link *link, u32 end)
 		len = min(end - link->rx_pos, DCON_RING_SIZE - offset);
 		taken = link->ops->receive(link, ring + offset, len);
 		link->rx_pos += taken;
-		if (taken < len)
+		if (!taken)
 			return false;
 	}
 	return true;
@@ -236,7 +239,7 @@ static u32 dcon_peer_cons(const struct dcon_link *link)
  */
 int dcon_tx_room(struct dcon_link *link)
 {
-	u32 used = link->tx_pos - dcon_peer_cons(link);
+	u32 used = READ_ONCE(link->tx_pos) - dcon_peer_cons(link);
 
 	if (used > link->peer_size)
 		return -EPROTO;
@@ -385,18 +388,19 @@ static int dcon_send_ctl(struct dcon_link *link)
 {
 	struct dcon_ctl ctl;
 
-	spin_lock_irq(&link->ctl_lock);
+	spin_lock(&link->ctl_lock);
 	if (!link->ctl_dirty) {
-		spin_unlock_irq(&link->ctl_lock);
+		spin_unlock(&link->ctl_lock);
 		return 0;
 	}
 	link->ctl_dirty = false;
-	link->brk += link->ctl_brk;
-	link->ctl_brk = false;
+	if (link->ctl_brk) {
+		le32_add_cpu(&link->ctl.brk, 1);
+		link->ctl.brk_pos = cpu_to_le32(link->tx_pos);
+	}
+	WRITE_ONCE(link->ctl_brk, false);
 	ctl = link->ctl;
-	ctl.brk = cpu_to_le32(link->brk);
-	ctl.brk_pos = cpu_to_le32(link->tx_pos);
-	spin_unlock_irq(&link->ctl_lock);
+	spin_unlock(&link->ctl_lock);
 	return dcon_move(link, true, offsetof(struct dcon_hdr, ctl), &ctl,
 			 sizeof(ctl));
 }
@@ -409,7 +413,8 @@ static bool dcon_has_console(struct dcon_link *link)
 
 /*
  * Keep printing from any context away. It may be under way; then this is not the
- * time to send. What sends is short, as a panic does not wait for it for long.
+ * time to send. Interrupts are disabled: a panic on this CPU could not have the
+ * console from who it has interrupted, and other CPUs are stopped in between.
  */
 static bool dcon_tx_enter(struct dcon_link *link)
 {
@@ -422,27 +427,58 @@ static void dcon_tx_leave(struct dcon_link *link)
 		nbcon_device_release(link->con);
 }
 
+/* Return: 1 if it is not the time, or the result of @send */
+static int dcon_tx_do(struct dcon_link *link,
+		      int (*send)(struct dcon_link *link))
+{
+	unsigned long flags;
+	int rc = 1;
+
+	local_irq_save(flags);
+	if (dcon_tx_enter(link)) {
+		rc = send(link);
+		dcon_tx_leave(link);
+	}
+	local_irq_restore(flags);
+	return rc;
+}
+
+static int dcon_send_out(struct dcon_link *link)
+{
+	int room = dcon_tx_room(link);
+	int rc;
+
+	if (room < (int)link->out_len)
+		return min(room, 0);
+	rc = dcon_send(link, link->out, link->out_len);
+	if (!rc)
+		link->out_len = 0;
+	return rc;
+}
+
+/*
+ * What was fetched comes first: it is older than a break that was asked for since.
+ * Return: as of dcon_tx_do().
+ */
 static int dcon_transmit_locked(struct dcon_link *link, bool *again)
 {
-	int room, rc = dcon_send_ctl(link);
-	size_t len;
+	int room, rc = 0;
 
-	while (!rc) {
-		room = dcon_tx_room(link);
-		if (room <= 0)
-			return room;
-		len = link->ops->fetch(link, link->buf,
-				       min_t(size_t, room, sizeof(link->buf)));
-		if (!len)
-			break;
-		rc = dcon_send(link, link->buf, len);
-		/* let others send, print and take turns */
-		if (!rc && len == sizeof(link->buf)) {
-			*again = true;
-			break;
-		}
-	}
-	return rc;
+	if (link->out_len)
+		rc = dcon_tx_do(link, dcon_send_out);
+	if (!rc && !link->out_len)
+		rc = dcon_tx_do(link, dcon_send_ctl);
+	if (rc || link->out_len)
+		return rc;
+	room = dcon_tx_room(link);
+	if (room <= 0)
+		return room;
+	link->out_len = link->ops->fetch(link, link->out,
+					 min_t(size_t, room, sizeof(link->out)));
+	if (!link->out_len)
+		return 0;
+	*again = true;
+	return dcon_tx_do(link, dcon_send_out);
 }
 
 /* Who has the lock meanwhile runs the link again when it gives it back */
@@ -456,15 +492,13 @@ static int dcon_transmit(struct dcon_link *link, bool *again)
 		return 0;
 	WRITE_ONCE(link->tx_waits, false);
 	migrate_disable();
-	if (dcon_tx_enter(link)) {
-		rc = dcon_transmit_locked(link, again);
-		dcon_tx_leave(link);
-	} else {
-		*again = true;
-	}
+	rc = dcon_transmit_locked(link, again);
 	migrate_enable();
 	mutex_unlock(&link->tx_lock);
-	return rc;
+	/* somebody prints, who does not take long */
+	if (rc > 0)
+		*again = true;
+	return min(rc, 0);
 }
 
 /**
@@ -488,39 +522,53 @@ void dcon_tx_unlock(struct dcon_link *link)
 		dcon_link_kick(link);
 }
 
-/* Wait until nobody sends: whoever does so later sees what @up is then */
-static void dcon_tx_set(struct dcon_link *link, bool up)
+static int dcon_set_up(struct dcon_link *link)
 {
-	bool entered;
+	WRITE_ONCE(link->up, true);
+	return 0;
+}
+
+static int dcon_set_down(struct dcon_link *link)
+{
+	WRITE_ONCE(link->up, false);
+	return 0;
+}
+
+/* Wait until nobody sends: whoever does so later sees what @up is then */
+static void dcon_tx_set(struct dcon_link *link,
+			int (*set)(struct dcon_link *link))
+{
+	int rc;
 
 	do {
 		dcon_tx_lock(link);
-		entered = dcon_tx_enter(link);
-		if (entered) {
-			WRITE_ONCE(link->up, up);
-			dcon_tx_leave(link);
-		}
+		rc = dcon_tx_do(link, set);
 		migrate_enable();
 		mutex_unlock(&link->tx_lock);
-		if (!entered)
+		if (rc)
 			usleep_range(100, 1000);
-	} while (!entered);
+	} while (rc);
 }
 
 /* From here on data can be sent */
 void dcon_tx_up(struct dcon_link *link)
 {
-	WRITE_ONCE(link->broken, false);
+	WRITE_ONCE(link->broken, 0);
+	WRITE_ONCE(link->full, false);
+	/* what a console could not send is for who comes next */
+	if (link->role == DCON_TERMINAL)
+		link->out_len = 0;
 	link->tx_pos = 0;
 	link->tx_end = 0;
 	link->lost = 0;
 	link->stuck = false;
 	spin_lock_irq(&link->ctl_lock);
 	link->ctl_dirty = true;
-	link->ctl_brk = false;
-	link->brk = 0;
+	WRITE_ONCE(link->ctl_brk, false);
+	link->ctl.brk = 0;
+	link->ctl.brk_pos = 0;
 	spin_unlock_irq(&link->ctl_lock);
-	dcon_tx_set(link, true);
+	dcon_tx_set(link, dcon_set_up);
 }
 
 /* From here on nothing is sent any more */
@@ -528,10 +576,19 @@ void dcon_tx_down(struct dcon_link *link)
 {
 	WRITE_ONCE(link->up, false);
 	wake_up_all(&link->room);
-	dcon_tx_set(link, false);
+	dcon_tx_set(link, dcon_set_down);
 }
 
 /* ---------------------------- both directions ---------------------------- */
+
+/* At the end of a connection: what is in the ring, and nothing that comes now */
+void dcon_receive_last(struct dcon_link *link)
+{
+	struct dcon_view view;
+
+	if (!dcon_look(link, &view))
+		dcon_receive(link, &view);
+}
 
 /**
  * dcon_exchange() - receive and send what there is
@@ -556,6 +613,12 @@ int dcon_exchange(struct dcon_link *link, bool *again)
 	smp_mb(); /* before the next look: pairs with the one in dcon_missed() */
 	if (!rc)
 		rc = dcon_transmit(link, again);
+	/* the console was disabled for want of room */
+	if (!rc && READ_ONCE(link->full) &&
+	    dcon_tx_room(link) >= (int)link->peer_size / 2) {
+		WRITE_ONCE(link->full, false);
+		link->ops->changed(link);
+	}
 	return rc;
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_exchange);

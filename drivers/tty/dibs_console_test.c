@@ -219,7 +219,7 @@ static const struct dcon_link_ops fake_link_ops = {
 static void fake_link_init(struct fake *fake, enum dcon_role role)
 {
 	dcon_link_init(&fake->link, role, &fake_link_ops);
-	fake->link.stopped = true;
+	dcon_link_exit(&fake->link);
 	if (role == DCON_TERMINAL)
 		fake->link.peer = peer_gid;
 }
@@ -718,6 +718,70 @@ static void test_break(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, le32_to_cpu(fake->peer->ctl.brk_pos), 77);
 }
 
+/* What comes later does not take the break with it */
+static void test_break_stays(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	set_up_terminal(test);
+	fake->link.ctl_brk = true;
+	fake->link.ctl_dirty = true;
+	run(fake);
+	fake->out = "h";
+	fake->out_len = 1;
+	run(fake);
+	fake->link.ctl_dirty = true;
+	run(fake);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 1);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(fake->peer->ctl.brk), 1);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(fake->peer->ctl.brk_pos), 0);
+}
+
+/* The end of a connection is one look at the ring */
+static void test_drain_ends(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	set_up_terminal(test);
+	peer_says_prod(fake, 10);
+	fake->out = "late";
+	fake->out_len = 4;
+	mail(fake, DCON_EV_CONSOLE_BYE, PEER_TOK);
+	run(fake);
+	/* the last of it was read, and nothing sent to who has left */
+	KUNIT_EXPECT_EQ(test, fake->in_len, 10);
+	KUNIT_EXPECT_EQ(test, fake->out_len, 4);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 0);
+}
+
+/* A peer that lies about its ring: sends fail, and it is left alone */
+static void test_found_by_sender(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	set_up_terminal(test);
+	fake->link.broken = -EPROTO;
+	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
+	KUNIT_EXPECT_EQ(test, fake->link.errors, 1);
+}
+
+/* Good news do not take back an offer that is under way */
+static void test_hurry(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+	u64 first;
+
+	fake_link_init(fake, DCON_CONSOLE);
+	run(fake);
+	first = fake->own_tok;
+	dcon_link_hurry(&fake->link);
+	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->own_tok, first);
+	KUNIT_EXPECT_EQ(test, fake->code, DCON_EV_CONSOLE_OFFER);
+	KUNIT_EXPECT_EQ(test, fake->events, 2);
+}
+
 static void test_ctl(struct kunit *test)
 {
 	struct fake *fake = test->priv;
@@ -932,6 +996,10 @@ static struct kunit_case dcon_test_cases[] = {
 	KUNIT_CASE(test_send_full),
 	KUNIT_CASE(test_send_atomic),
 	KUNIT_CASE(test_break),
+	KUNIT_CASE(test_break_stays),
+	KUNIT_CASE(test_drain_ends),
+	KUNIT_CASE(test_found_by_sender),
+	KUNIT_CASE(test_hurry),
 	KUNIT_CASE(test_ctl),
 	KUNIT_CASE_PARAM(test_bad_hdr, bad_hdr_gen_params),
 	KUNIT_CASE_SLOW(test_random_hdr),

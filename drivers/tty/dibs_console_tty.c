@@ -122,7 +122,8 @@ static size_t dcon_line_receive(struct dcon_link *link, const u8 *data,
 	link->rx_retry = false;
 	if (sysrq) {
 		line->sysrq = 0;
-		if (time_before(jiffies, sysrq)) {
+		if (time_before(jiffies, sysrq) &&
+		    dcon_sysrq_allowed(&link->peer)) {
 			handle_sysrq(READ_ONCE(*data));
 			return 1;
 		}
@@ -138,7 +139,7 @@ static void dcon_line_receive_break(struct dcon_link *link)
 {
 	struct dcon_line *line = link_to_line(link);
 
-	if (dcon_is_console(line) && dcon_sysrq_allowed() && !line->sysrq) {
+	if (dcon_is_console(line) && dcon_sysrq_allowed(&link->peer) && !line->sysrq) {
 		/* 0 means that it is not */
 		line->sysrq = (jiffies + DCON_SYSRQ_TIME) | 1;
 		return;
@@ -169,6 +170,9 @@ static size_t dcon_line_fetch(struct dcon_link *link, u8 *buf, size_t len)
 	if (READ_ONCE(line->stopped) || dcon_holds(line))
 		return 0;
 	spin_lock_irq(&port->lock);
+	/* what is there by now was written after the break: that goes first */
+	if (READ_ONCE(link->ctl_brk))
+		len = 0;
 	n = kfifo_out(&port->xmit_fifo, buf, len);
 	left = kfifo_len(&port->xmit_fifo);
 	spin_unlock_irq(&port->lock);
@@ -188,6 +192,22 @@ static void dcon_line_resize(struct dcon_line *line, struct tty_struct *tty)
 		tty_do_resize(tty, &ws);
 }
 
+/*
+ * The session ends, and who comes next must not see what it has said. It has to be
+ * done here: where the line is /dev/console as well, nobody is told of the hang-up.
+ */
+static void dcon_line_forget(struct dcon_line *line)
+{
+	struct tty_struct *tty = tty_port_tty_get(&line->port);
+
+	if (tty && !C_CLOCAL(tty)) {
+		spin_lock_irq(&line->port.lock);
+		kfifo_reset(&line->port.xmit_fifo);
+		spin_unlock_irq(&line->port.lock);
+	}
+	tty_kref_put(tty);
+}
+
 static void dcon_line_carrier(struct dcon_line *line, bool carrier)
 {
 	struct tty_port *port = &line->port;
@@ -195,11 +215,13 @@ static void dcon_line_carrier(struct dcon_line *line, bool carrier)
 	if (line->carrier == carrier)
 		return;
 	WRITE_ONCE(line->carrier, carrier);
-	if (carrier)
+	if (carrier) {
 		wake_up_interruptible(&port->open_wait);
-	else
-		tty_port_tty_hangup(port, true);
-	tty_port_tty_wakeup(port);
+		return;
+	}
+	line->sysrq = 0;
+	dcon_line_forget(line);
+	tty_port_tty_hangup(port, true);
 }
 
 static void dcon_line_tell(struct dcon_line *line)
@@ -226,6 +248,7 @@ static void dcon_line_changed(struct dcon_link *link)
 	if (tty)
 		dcon_line_resize(line, tty);
 	tty_kref_put(tty);
+	tty_port_tty_wakeup(&line->port);
 	dcon_line_tell(line);
 	if (dcon_is_console(line))
 		dcon_con_update(link);
@@ -266,7 +289,9 @@ static int dcon_port_activate(struct tty_port *port, struct tty_struct *tty)
 	WRITE_ONCE(line->throttled, false);
 	WRITE_ONCE(line->stopped, false);
 	dcon_line_resize(line, tty);
-	tty_flip_buffer_push(port);
+	/* has the buffer's work queued; to push is for who inserts */
+	tty_buffer_lock_exclusive(port);
+	tty_buffer_unlock_exclusive(port);
 	dcon_link_kick(&line->link);
 	return 0;
 }
@@ -435,7 +460,7 @@ static int dcon_break_ctl(struct tty_struct *tty, int state)
 	if (!state)
 		return 0;
 	spin_lock_irqsave(&link->ctl_lock, flags);
-	link->ctl_brk = true;
+	WRITE_ONCE(link->ctl_brk, true);
 	link->ctl_dirty = true;
 	spin_unlock_irqrestore(&link->ctl_lock, flags);
 	dcon_link_kick(link);
@@ -569,6 +594,7 @@ static int dcon_line_add(struct dcon_line *line)
 		return 0;
 	}
 	WRITE_ONCE(dcon_lines[line->index], NULL);
+	dcon_link_exit(&line->link);
 	tty_port_put(&line->port);
 	return PTR_ERR(dev);
 }
@@ -638,11 +664,13 @@ void dcon_tty_mail(struct dibs_dev *dibs, const struct dibs_event *event)
 	struct dcon_line *line;
 	unsigned int i;
 
+	mutex_lock(&dcon_lines_lock);
 	for (i = 0; i < DCON_LINES; i++) {
 		line = dcon_line_get(i);
 		if (line)
 			dcon_link_mail(&line->link, dibs, event);
 	}
+	mutex_unlock(&dcon_lines_lock);
 }
 
 void dcon_tty_drop_dev(struct dibs_dev *dibs)
@@ -650,11 +678,13 @@ void dcon_tty_drop_dev(struct dibs_dev *dibs)
 	struct dcon_line *line;
 	unsigned int i;
 
+	mutex_lock(&dcon_lines_lock);
 	for (i = 0; i < DCON_LINES; i++) {
 		line = dcon_line_get(i);
 		if (line)
 			dcon_link_drop_dev(&line->link, dibs);
 	}
+	mutex_unlock(&dcon_lines_lock);
 }
 
 void dcon_tty_hurry(void)
@@ -662,11 +692,13 @@ void dcon_tty_hurry(void)
 	struct dcon_line *line;
 	unsigned int i;
 
+	mutex_lock(&dcon_lines_lock);
 	for (i = 0; i < DCON_LINES; i++) {
 		line = dcon_line_get(i);
 		if (line)
 			dcon_link_hurry(&line->link);
 	}
+	mutex_unlock(&dcon_lines_lock);
 }
 
 static int dcon_driver_add(void)
@@ -697,8 +729,10 @@ int dcon_tty_init(void)
 			tty_driver_kref_put(dcon_driver);
 		return rc;
 	}
+	mutex_lock(&dcon_lines_lock);
 	line = dcon_line_alloc(0, DCON_CONSOLE);
 	rc = line ? dcon_line_add(line) : -ENOMEM;
+	mutex_unlock(&dcon_lines_lock);
 	if (rc)
 		goto out_driver;
 	dcon_con_init(&line->link, dcon_driver);
@@ -716,9 +750,12 @@ void dcon_tty_exit(void)
 	unsigned int i;
 
 	dcon_con_exit();
+	/* parameters can be written until the module is gone */
+	mutex_lock(&dcon_lines_lock);
 	for (i = 0; i < DCON_LINES; i++)
 		if (dcon_lines[i])
 			dcon_line_del(dcon_lines[i]);
+	mutex_unlock(&dcon_lines_lock);
 	tty_unregister_driver(dcon_driver);
 	tty_driver_kref_put(dcon_driver);
 }

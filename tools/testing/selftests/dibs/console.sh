@@ -220,6 +220,34 @@ hostile() {
 	state_is 0 connected && state_is 1 connected && lo_del lo2
 }
 
+# Opened and closed all the time while much comes
+open_close() {
+	local i pid
+	# it is not hung up when the terminal closes, nor when it opens first
+	exec 5<>$TERM_ 6<>$CON && stty -F $CON clocal raw && exec 5>&- || return
+	yes >&6 2>/dev/null &
+	pid=$!
+	for ((i = 0; i < CYCLES; i++)); do
+		timeout 10 head -c 100 $TERM_ >/dev/null || break
+	done
+	kill $pid
+	exec 6>&-
+	same "$CYCLES" $i "number of opens"
+}
+
+# Parameters are written while the module leaves
+leaves_while_written() {
+	local i pid
+	(while :; do echo 1 >$PARAM/listen; done) 2>/dev/null &
+	pid=$!
+	for ((i = 0; i < 5; i++)); do
+		rmmod dibs_console || break
+		modprobe dibs_console || break
+	done
+	kill $pid
+	same 5 $i "number of times"
+}
+
 # Without lines in use the module can go, and leaves nothing
 module_leaves() {
 	local i
@@ -240,7 +268,7 @@ is_module dibs_console || skip_all "dibs_console is not a module"
 unload dibs_console || skip_all "dibs_console is in use"
 modprobe dibs_console || skip_all "dibs_console does not load"
 ktap_print_header
-ktap_set_plan 17
+ktap_set_plan 19
 result "strangers are not connected" strangers
 result "refusal is seen at both ends" refused
 result "values that make no sense" bad_values
@@ -256,6 +284,8 @@ result "break" break_arrives
 result "SysRq only where it is allowed" sysrq
 result "discovery among those that are allowed" discovered
 result "a console that keeps to no rule" hostile
+result "open and close while much comes" open_close
 result "the device leaves" device_leaves
 result "the module leaves" module_leaves
+result "the module leaves while its parameters are written" leaves_while_written
 ktap_finished

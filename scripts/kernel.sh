@@ -93,6 +93,20 @@ configure() {
 	check_config
 }
 
+# seed: a kernel that differs from x86 in a few options begins with what was compiled for
+# that one. objtool is made anew for another directory, which is no reason to compile
+# everything again.
+seed() {
+	local from=$B/o-x86
+	[ "$VARIANT" = x86-console ] && [ ! -e "$KOUT/.config" ] && [ -e "$from/vmlinux" ] ||
+		return 0
+	cp -a "$from/." "$KOUT/"
+	rm -rf "$KOUT/modroot"
+	configure
+	quietly "$B/log/seed-$VARIANT" kmake prepare
+	touch -r "$from/tools/objtool/objtool" "$KOUT/tools/objtool/objtool"
+}
+
 # progress LOG: how far a running build is. A build from nothing compiles about
 # 1000 files, one of a kept directory as many as changed.
 progress() {
@@ -133,6 +147,7 @@ exec 8>"$KOUT/.lock"
 flock 8
 began=$(date +%s)
 say "building $VARIANT"
+seed
 configure
 if [ "$mode" = config ]; then
 	quietly "$B/log/prepare-$VARIANT" kmake prepare modules_prepare

@@ -104,7 +104,7 @@ seed() {
 	rm -rf "$KOUT/modroot"
 	configure
 	quietly "$B/log/seed-$VARIANT" kmake prepare
-	touch -r "$from/tools/objtool/objtool" "$KOUT/tools/objtool/objtool"
+	find "$KOUT/tools/objtool" -type f -exec touch -r "$from/tools/objtool/objtool" {} +
 }
 
 # progress LOG: how far a running build is. A build from nothing compiles about

@@ -65,9 +65,9 @@ overlay() {
 }
 
 checkpatch() {
-	local mails=("$B"/series/*.patch)
-	# without the first, which is the cover letter
-	"$TOP/scripts/checkpatch.sh" "${mails[@]:1}" >"$OUT/checkpatch.findings" 2>&1 ||
+	local mails
+	mapfile -t mails < <(find "$B/series" -name '*.patch' ! -name '0000-*' | sort)
+	"$TOP/scripts/checkpatch.sh" "${mails[@]}" >"$OUT/checkpatch.findings" 2>&1 ||
 		echo "checkpatch failed" >>"$OUT/checkpatch.findings"
 	verdict checkpatch
 }

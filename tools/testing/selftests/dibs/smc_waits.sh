@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 WRITES=200
-TRIPS=3000
+TRIPS=1000
 
 # switches: context switches of the whole system so far
 switches() {
@@ -25,9 +25,10 @@ pieces() {
 	[ $((after - before)) -ge $((5 * WRITES)) ]
 }
 
-# Each round trip would take four switches. Something else may want a CPU at times.
+# Each round trip would take four switches. In a guest whose host is busy the peer may not
+# be there in time however long one looks.
 awake() {
-	local before after
+	local before n best=$((4 * TRIPS))
 	[ "$(nproc)" -gt 1 ] || {
 		echo "one CPU: there is nobody to wait for"
 		return 4
@@ -36,19 +37,25 @@ awake() {
 		echo "a debug kernel: answers take longer than is looked for them"
 		return 4
 	fi
-	for _ in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		before=$(switches)
 		smc_traffic smc pingpong 64 $TRIPS >/dev/null || return
-		after=$(switches)
-		echo "$((after - before)) context switches in $TRIPS round trips"
-		[ $((after - before)) -ge $((2 * TRIPS)) ] || return 0
+		n=$(($(switches) - before))
+		echo "$n context switches in $TRIPS round trips"
+		[ $n -ge $TRIPS ] || return 0
+		best=$((n < best ? n : best))
 	done
-	return 1
+	[ $best -lt $((3 * TRIPS)) ] || return 1
+	echo "the CPUs of this system are too busy to tell"
+	return 4
 }
 
-# ticks: of CPU time that was used so far
+# ticks: of CPU time that the ends have used so far
 ticks() {
-	awk '$1 == "cpu" { print $2 + $4 }' /proc/stat
+	local pid
+	for pid in $(pidof smc_peer); do
+		sed 's/.*) //' "/proc/$pid/stat"
+	done | awk '{ n += $12 + $13 } END { print n + 0 }'
 }
 
 # Both ends of a quiet connection wait for data

@@ -41,7 +41,8 @@ strangers() {
 	# it asks, and nobody listens
 	within 10 state_is 0 connecting || return
 	sleep 2
-	[ ! -e ${LINE}1 ] && state_is 0 connecting
+	# again and again
+	[ ! -e ${LINE}1 ] && within 10 state_is 0 connecting
 }
 
 refused() {

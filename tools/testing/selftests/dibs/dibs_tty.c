@@ -23,16 +23,33 @@ static int die(const char *what)
 	exit(1);
 }
 
-static int open_raw(const char *path)
+static void make_raw(int fd, const char *path)
 {
 	struct termios tio;
-	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0 || tcgetattr(fd, &tio))
 		die(path);
 	cfmakeraw(&tio);
 	tio.c_cflag |= CLOCAL | CREAD;
 	if (tcsetattr(fd, TCSANOW, &tio))
+		die(path);
+}
+
+static int open_raw(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+
+	make_raw(fd, path);
+	return fd;
+}
+
+/* Waits for the other end: a console keeps only the end of what is written before */
+static int open_carrier(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY);
+
+	make_raw(fd, path);
+	if (fcntl(fd, F_SETFL, O_NONBLOCK))
 		die(path);
 	return fd;
 }
@@ -88,10 +105,10 @@ static int flow_receive(struct flow *f)
 	return n;
 }
 
-/* duplex A B BYTES [PAUSE]: BYTES each way at the same time; pauses in us */
+/* duplex CON TERM BYTES [PAUSE]: BYTES each way at the same time; pauses in us */
 static int duplex(char **arg, int args)
 {
-	int a = open_raw(arg[0]), b = open_raw(arg[1]);
+	int b = open_raw(arg[1]), a = open_carrier(arg[0]);
 	uint64_t total = strtoull(arg[2], NULL, 0);
 	useconds_t pause = args > 3 ? strtoul(arg[3], NULL, 0) : 0;
 	struct flow flows[] = {
@@ -260,7 +277,7 @@ int main(int argc, char **argv)
 		return marks(argv + 2);
 	if (!strcmp(what, "uevents") && argc > 3)
 		return uevents(argv + 2);
-	fprintf(stderr, "usage: %s duplex A B BYTES [PAUSE] | send DEV |\n"
+	fprintf(stderr, "usage: %s duplex CON TERM BYTES [PAUSE] | send DEV |\n"
 		"\treceive DEV QUIET | break DEV | hangup DEV | marks DEV MS |\n"
 		"\tuevents NAME MS\n",
 		argv[0]);

@@ -394,10 +394,10 @@ static void vdibs_watch(struct work_struct *work)
 }
 
 /* It finds what has happened while it was off */
-static void vdibs_watch_on(struct vdibs *vd)
+static void vdibs_watch_on(struct vdibs *vd, unsigned long delay)
 {
 	enable_delayed_work(&vd->watch);
-	mod_delayed_work(system_long_wq, &vd->watch, 0);
+	mod_delayed_work(system_long_wq, &vd->watch, delay);
 }
 
 static void vdibs_watch_off(struct vdibs *vd)
@@ -460,7 +460,7 @@ static int vdibs_probe(struct virtio_device *vdev)
 	if (rc)
 		vdibs_delete(vd);
 	else
-		vdibs_watch_on(vd);
+		vdibs_watch_on(vd, 0);
 	return rc;
 }
 
@@ -479,7 +479,7 @@ static int vdibs_freeze(struct virtio_device *vdev)
 	vdibs_watch_off(vd);
 	if (vdibs_stop(vd))
 		return 0;
-	vdibs_watch_on(vd);
+	vdibs_watch_on(vd, 0);
 	return -EIO;
 }
 
@@ -491,7 +491,8 @@ static int vdibs_restore(struct virtio_device *vdev)
 	rc = vdibs_start(vd);
 	if (rc)
 		vdibs_fail_quietly(vd, "not restored");
-	vdibs_watch_on(vd);
+	/* not before a device that is not restored has been marked by virtio */
+	vdibs_watch_on(vd, rc ? VDIBS_WATCH : 0);
 	return rc;
 }
 

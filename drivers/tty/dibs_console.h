@@ -226,6 +226,7 @@ struct dcon_mail {
  * @tx_end: how far it is being filled at the moment
  * @lost: bytes that there was no room for in a panic
  * @stuck: there was none for long
+ * @settled: in a panic: what other CPUs had begun to send is there
  * @con: the kernel's console on this link, NULL if there is none
  * @room: woken up at each signal
  * @buf: what is being printed, under @tx_lock
@@ -278,6 +279,7 @@ struct dcon_link {
 	u32 tx_end;
 	u32 lost;
 	bool stuck;
+	bool settled;
 	struct console *con;
 	wait_queue_head_t room;
 	u8 buf[SZ_4K];

@@ -34,11 +34,6 @@ static struct tty_driver *dcon_con_device(struct console *con, int *index)
 	return dcon_con_driver;
 }
 
-static int dcon_con_setup(struct console *con, char *options)
-{
-	return 0;
-}
-
 static void dcon_con_device_lock(struct console *con, unsigned long *flags)
 {
 	dcon_tx_lock(con->data);
@@ -276,7 +271,6 @@ static void dcon_con_write_atomic(struct console *con,
 static struct console dcon_con = {
 	.name		= DCON_TTY_NAME,
 	.device		= dcon_con_device,
-	.setup		= dcon_con_setup,
 	.write_thread	= dcon_con_write_thread,
 	.write_atomic	= dcon_con_write_atomic,
 	.device_lock	= dcon_con_device_lock,
@@ -356,6 +350,9 @@ void dcon_con_init(struct dcon_link *link, struct tty_driver *driver)
 void dcon_con_exit(void)
 {
 	disable_work_sync(&dcon_con_worker);
-	if (console_is_registered(&dcon_con))
-		unregister_console(&dcon_con);
+	if (!console_is_registered(&dcon_con))
+		return;
+	/* or it is waited for that all is printed */
+	dcon_con_disable();
+	unregister_console(&dcon_con);
 }

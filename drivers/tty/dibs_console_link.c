@@ -38,10 +38,13 @@
 /* When to look for room again at whose end nobody tells that there is some */
 #define DCON_RX_RETRY		max(HZ / 100, 1)
 
+/* Names are compared by their addresses */
+static const char dcon_connecting[] = "connecting";
+
 static const char * const dcon_state_names[] = {
 	[DCON_IDLE]	= "disconnected",
-	[DCON_OFFERING]	= "connecting",
-	[DCON_GREETING]	= "connecting",
+	[DCON_OFFERING]	= dcon_connecting,
+	[DCON_GREETING]	= dcon_connecting,
 	[DCON_UP]	= "connected",
 };
 
@@ -525,15 +528,19 @@ static int dcon_run_up(struct dcon_link *link, bool check, bool *again)
 	return dcon_beat(link);
 }
 
-static void dcon_failed(struct dcon_link *link, int err)
+/* The peer's DMB or device is gone, and the last of it may be here */
+static void dcon_end(struct dcon_link *link)
 {
-	if (err == -EPROTO || err == -EPROTONOSUPPORT || err == -ERANGE) {
-		dcon_punish(link, err);
-		return;
-	}
-	/* the peer's DMB or device is gone, and the last of it may be here */
 	dcon_drain(link);
 	dcon_reset(link, true);
+}
+
+static void dcon_failed(struct dcon_link *link, int err)
+{
+	if (err == -EPROTO || err == -EPROTONOSUPPORT || err == -ERANGE)
+		dcon_punish(link, err);
+	else
+		dcon_end(link);
 }
 
 static int dcon_run_locked(struct dcon_link *link, bool *again)
@@ -552,8 +559,9 @@ static int dcon_run_locked(struct dcon_link *link, bool *again)
 		dcon_reset(link, true);
 		link->next_try = jiffies;
 	}
+	/* what it may have offered since is looked at below */
 	if (mail.bye && link->dd && mail.bye == link->peer_tok)
-		return -ECONNRESET;
+		dcon_end(link);
 	rc = link->role == DCON_CONSOLE ? dcon_console_run(link, &mail) :
 					  dcon_terminal_run(link, &mail);
 	if (!rc && link->state == DCON_UP)

@@ -50,7 +50,8 @@ static int dcon_param_set_server(const char *val,
 	char text[UUID_STRING_LEN + 2];
 	uuid_t gid = uuid_null;
 
-	strscpy(text, val);
+	if (strscpy(text, val) < 0)
+		return -EINVAL;
 	if (*strim(text) && (strlen(strim(text)) != UUID_STRING_LEN ||
 			     uuid_parse(strim(text), &gid)))
 		return -EINVAL;

@@ -371,9 +371,10 @@ void dcon_send_over(struct dcon_link *link)
 	static const u8 nul[64];
 	u32 len;
 
-	if (pos == end)
-		return;
-	mdelay(DCON_SETTLE_MS);
+	/* what it tells the peer last is known here before it is done */
+	if (!link->settled)
+		mdelay(DCON_SETTLE_MS);
+	link->settled = true;
 	for (; pos != end; pos += len) {
 		len = min_t(u32, sizeof(nul), end - pos);
 		if (dcon_put_atomic(link, pos, nul, len))

@@ -636,8 +636,13 @@ static bool dcon_line_make(const uuid_t *peer)
 	char name[DCON_NAME_LEN + 1] = "";
 	struct dcon_line *line;
 	unsigned int index;
+	int place;
 
-	index = dcon_free_index(dcon_listens_to(peer, name) + 1);
+	/* a parameter may have changed since it was accepted */
+	place = dcon_listens_to(peer, name);
+	if (place < 0)
+		return false;
+	index = dcon_free_index(place + 1);
 	if (!index)
 		return false;
 	line = dcon_line_alloc(index, DCON_TERMINAL);

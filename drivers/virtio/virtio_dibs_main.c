@@ -35,6 +35,12 @@
 #define VDIBS_WATCH		HZ
 #define VDIBS_MAX_BACKOFF	(60 * HZ)
 
+/*
+ * What a stream needs: until the sender has heard that the receiver made room, which
+ * takes two interrupts and as many wake-ups, the device moves about so much.
+ */
+#define VDIBS_DMB_LEN		SZ_256K
+
 /* What is read from a device that is not there any more */
 #define VDIBS_STATUS_GONE	0xff
 
@@ -158,6 +164,7 @@ static int vdibs_dibs_add(struct vdibs *vd)
 		return -ENOMEM;
 	vd->dibs->ops = &vdibs_ops;
 	vd->dibs->gid = vd->config.gid;
+	vd->dibs->dmb_len = min(VDIBS_DMB_LEN, vd->config.max_dmb_len);
 	vd->dibs->drv_priv = vd;
 	vd->dibs->dev.parent = &vd->vdev->dev;
 	rc = dev_set_name(&vd->dibs->dev, "vdibs%d", vd->id);

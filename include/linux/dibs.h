@@ -363,12 +363,17 @@ struct dibs_dev_ops {
  *	before dibs_dev_add()
  * @ops: set by the driver before dibs_dev_add()
  * @gid: GID of the device, set by the driver before dibs_dev_add()
+ * @dmb_len: length in bytes that a DMB should have at least for a stream of
+ *	data, so that the device is not idle while the two ends tell each other
+ *	what has happened; 0 if it does not matter. A hint: to a client, memory
+ *	may matter more. Set by the driver before dibs_dev_add().
  * @drv_priv: for the driver
  */
 struct dibs_dev {
 	struct device dev;
 	const struct dibs_dev_ops *ops;
 	uuid_t gid;
+	u32 dmb_len;
 	void *drv_priv;
 	/* private: of the core */
 	struct list_head list;

@@ -647,6 +647,7 @@ static struct smcd_dev *smcd_alloc_dev(struct dibs_dev *dibs)
 	smcd->gid = smcd_gid_from_uuid(&dibs->gid);
 	smcd->chid = dibs_get_fabric_id(dibs);
 	smcd->can_attach = dibs_support_mmapped_rdmb(dibs);
+	smcd->dmb_len = dibs->dmb_len;
 	refcount_set(&smcd->refcnt, 1);
 	spin_lock_init(&smcd->lock);
 	spin_lock_init(&smcd->lgr_lock);

@@ -50,6 +50,24 @@ listed() {
 	esac
 }
 
+# Receive buffers that nobody has chosen the size of are as large as the device needs them
+buffer_size() {
+	local default lens rc=0
+	need_tracing || return 4
+	rmmod dibs_hwlike && insmod "$KO" dmb_len=262144 && with_pnetid || return
+	default=$(sysctl -n net.smc.rmem)
+	echo >$TRACE/trace
+	echo 1 >$TRACE/events/dibs/dibs_dmb_register/enable
+	smc_traffic smc pingpong 64 10 >/dev/null || rc=1
+	sysctl -qw net.smc.rmem=131072
+	smc_traffic smc pingpong 64 10 >/dev/null || rc=1
+	sysctl -qw net.smc.rmem="$default"
+	echo 0 >$TRACE/events/dibs/dibs_dmb_register/enable
+	lens=$(sed -n 's/.*dibs_dmb_register: hwlike .* len=\([0-9]*\) .* rc=0$/\1/p' $TRACE/trace |
+		uniq | tr '\n' ' ')
+	same "262144 131072 " "$lens" "lengths by default and with a size" && return $rc
+}
+
 # The device goes between the moment in which a handshake finds it and the one in
 # which a link group holds it: TCP serves
 leaves_found() {
@@ -90,11 +108,12 @@ smc_proof ueid-del $UEID
 use_only none
 insmod "$KO" || skip_all "cannot load $KO"
 ktap_print_header
-ktap_set_plan 6
+ktap_set_plan 7
 result "found by its PNETID only" found_by_pnetid
 result "data" data
 result "data that cannot be moved" unmoved
 result "shown without PCI values" listed
+result "size of buffers" buffer_size
 result "the device leaves a handshake" leaves_found
 result "the device leaves under traffic" leaves
 ktap_finished

@@ -22,6 +22,10 @@ static unsigned int fail_moves;
 module_param(fail_moves, uint, 0644);
 MODULE_PARM_DESC(fail_moves, "number of moves of data that are going to fail");
 
+static unsigned int dmb_len;
+module_param(dmb_len, uint, 0444);
+MODULE_PARM_DESC(dmb_len, "how large a DMB should be at least");
+
 static struct dibs_dev *hwlike_lo;
 static struct dibs_dev *hwlike_dev;
 static struct device *hwlike_parent;
@@ -118,6 +122,7 @@ static int hwlike_add(void)
 	if (!hwlike_dev)
 		return -ENOMEM;
 	hwlike_dev->ops = &hwlike_ops;
+	hwlike_dev->dmb_len = dmb_len;
 	hwlike_dev->dev.parent = hwlike_parent;
 	get_random_bytes(&hwlike_dev->gid, sizeof(u64));
 	rc = dev_set_name(&hwlike_dev->dev, "hwlike");

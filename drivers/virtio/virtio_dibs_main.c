@@ -39,7 +39,7 @@
  * What a stream needs: until the sender has heard that the receiver made room, which
  * takes two interrupts and as many wake-ups, the device moves about so much.
  */
-#define VDIBS_DMB_LEN		SZ_256K
+#define VDIBS_DMB_LEN		SZ_512K
 
 /* What is read from a device that is not there any more */
 #define VDIBS_STATUS_GONE	0xff

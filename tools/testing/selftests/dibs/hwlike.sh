@@ -57,6 +57,7 @@ buffer_size() {
 	rmmod dibs_hwlike && insmod "$KO" dmb_len=262144 && with_pnetid || return
 	default=$(sysctl -n net.smc.rmem)
 	echo >$TRACE/trace
+	echo 1 >$TRACE/tracing_on
 	echo 1 >$TRACE/events/dibs/dibs_dmb_register/enable
 	smc_traffic smc pingpong 64 10 >/dev/null || rc=1
 	sysctl -qw net.smc.rmem=131072

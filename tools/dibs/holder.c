@@ -214,7 +214,10 @@ static void on_want(struct state *st, const char *dir)
 		return;
 }
 
-/* Kills the worker if it has been at one request since long ago; has it? */
+/*
+ * Kills the worker if it has been at one request since long ago; has it? Before that it is
+ * interrupted, which is enough if it waits in a system call.
+ */
 static bool watchdog(struct state *st, pid_t pid)
 {
 	static uint64_t last;
@@ -223,6 +226,8 @@ static bool watchdog(struct state *st, pid_t pid)
 
 	seconds = now && now == last ? seconds + 1 : 0;
 	last = now;
+	if (seconds == 1)
+		kill(pid, SIGALRM);
 	if (seconds < fault_patience(STUCK_SECONDS))
 		return false;
 	log_event("worker: stuck");

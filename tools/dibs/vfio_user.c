@@ -164,21 +164,31 @@ bool vu_uses_msix(const struct port *p)
 	return !atomic_load(&p->st->vu.intx);
 }
 
-static void trigger(struct vu_state *vu, _Atomic int32_t *where)
+/*
+ * The client has the same file, and can make one of it that blocks when it is full, if need
+ * be between the look at it and the write. The holder interrupts who waits there.
+ */
+static void trigger(struct port *p, _Atomic int32_t *where)
 {
 	static const uint64_t one = 1;
 	int fd = atomic_load(where);
 
-	/* It does not block, and a counter that is full has been raised */
-	if (fd && write(fd, &one, sizeof(one)) > 0)
-		vu->interrupts++;
+	if (!fd)
+		return;
+	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK))
+		p->failed = "an interrupt that blocks";
+	else if (write(fd, &one, sizeof(one)) > 0)
+		p->st->vu.interrupts++;
+	else if (errno == EINTR)
+		p->failed = "an interrupt that has blocked";
+	/* else the counter is full, and the interrupt has been raised */
 }
 
 /* Raise an MSI-X vector, if the guest has one there */
 void vu_irq(struct port *p, uint16_t vector)
 {
 	if (vector < p->ops->nr_vectors)
-		trigger(&p->st->vu, &p->st->vu.irq[vector]);
+		trigger(p, &p->st->vu.irq[vector]);
 }
 
 /* Raise INTx, unless it is raised already */
@@ -188,7 +198,7 @@ void vu_intx(struct port *p)
 
 	if (vu->intx_masked || !atomic_load(&vu->intx))
 		return;
-	trigger(vu, &vu->intx);
+	trigger(p, &vu->intx);
 	vu->intx_masked = 1;
 }
 

@@ -529,7 +529,9 @@ static bool serve(struct port *p)
 		if (serve_queue(p, nr, &turn))
 			p->vpci.kicked |= 1u << nr;
 		if (p->vpci.queue[nr].broken) {
+			port_begin(p, nr, vq_key(&p->vpci.queue[nr]));
 			needs_reset(p);
+			port_end(p);
 			return false;
 		}
 	}

@@ -99,6 +99,12 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	raise(sig);
 }
 
+/* The system call that waited has ended, and that is all there is to do */
+static void on_sigalrm(int sig)
+{
+	(void)sig;
+}
+
 static int watch(int fd, uint32_t events, enum source from, uint32_t port)
 {
 	struct epoll_event e = {
@@ -294,10 +300,12 @@ static void add_ports(void)
 
 static int start(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	struct sigaction bus = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	struct sigaction alarm = { .sa_handler = on_sigalrm };
 	uint32_t i;
 
-	sigaction(SIGBUS, &sa, NULL);
+	sigaction(SIGBUS, &bus, NULL);
+	sigaction(SIGALRM, &alarm, NULL);
 	w.ports = calloc(FABRIC_MAX_PORTS, sizeof(*w.ports));
 	w.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!w.ports || w.epoll < 0)

@@ -1389,6 +1389,61 @@ static void life_and_death(void)
 	teardown();
 }
 
+/* As a driver does it that has set up no queue, and waits for no answer; did it start? */
+static bool cycle(struct guest *g)
+{
+	g_reset(g);
+	g_reg_write(g, 0, VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
+	g_reg_write(g, 0, VIRTIO_PCI_COMMON_GF, 3, 4);
+	g_reg_write(g, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
+	return !(g_status(g) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* How many times good[0] has been told that somebody came or went */
+static int dev_events(void)
+{
+	int n = 0;
+
+	for (; g_has_used(&good[0], VIRTIO_DIBS_VQ_EVENT); n++)
+		CHECK_EQ(g_event(&good[0]).type, VIRTIO_DIBS_E_DEV);
+	return n;
+}
+
+#define CYCLES		2000
+#define START_BURST	64
+#define START_PERIOD	20000000
+
+/* V-10: others are told of each start and of each end, as often as a guest can want it */
+static void resets_without_end(void)
+{
+	int i, told = 0, started = 1;
+	int64_t ns = now_ns();
+
+	open_evil();
+	for (i = 0; i < CYCLES; i++) {
+		started += cycle(&evil);
+		told += dev_events();
+		/* one that connects anew gains nothing by it */
+		if (i % 100 == 99) {
+			g_close(&evil);
+			g_connect(&evil, 0);
+			CHECK_EQ(g_version(&evil), 0);
+		}
+	}
+	bystander_works();
+	told += dev_events();
+	ns = now_ns() - ns;
+	printf("# %d cycles, %d starts, %d events in %ld ms\n", CYCLES, started, told,
+	       (long)ns / 1000000);
+	CHECK(started >= START_BURST && started < CYCLES);
+	CHECK(started <= START_BURST + ns / START_PERIOD + 1);
+	CHECK(told <= 2 * started);
+	/* who is refused comes again when it has waited */
+	usleep(4 * START_PERIOD / 1000);
+	CHECK(cycle(&evil));
+	close_evil();
+}
+
 /* A reset by message, as QEMU does it, is as good */
 static void device_reset_message(void)
 {
@@ -1491,6 +1546,7 @@ static const struct tap_test tests[] = {
 	{ "flood_of_bytes", flood_of_bytes },
 	{ "turns_are_short", turns_are_short },
 	{ "life_and_death", life_and_death },
+	{ "resets_without_end", resets_without_end },
 	{ "device_reset_message", device_reset_message },
 	{ "intx", intx },
 	{ "configuration", configuration },

@@ -137,6 +137,35 @@ static void table_del(struct fabric *f, uint64_t token)
 	}
 }
 
+/* ------------------------------- find by GID ------------------------------- */
+
+/* Who runs the fabric chooses GIDs, and no guest, so any hash that spreads them will do */
+static uint32_t gid_hash(const uint8_t *gid)
+{
+	uint64_t half[2];
+
+	memcpy(half, gid, sizeof(half));
+	return ((half[0] ^ half[1]) * 0x9e3779b97f4a7c15) >> 32;
+}
+
+/* Where the entry of a GID is, or the empty one at which the search ended */
+static uint32_t gid_find(const struct fabric *f, const uint8_t *gid)
+{
+	uint32_t at = gid_hash(gid) % FABRIC_GID_SLOTS;
+
+	while (f->gids[at] && memcmp(f->st->ports[f->gids[at] - 1].gid, gid, FABRIC_GID_LEN))
+		at = (at + 1) % FABRIC_GID_SLOTS;
+	return at;
+}
+
+/* Number of the port with this GID if it has joined, or -1 */
+int fabric_port_of(const struct fabric *f, const uint8_t *gid)
+{
+	int port = f->gids[gid_find(f, gid)] - 1;
+
+	return port >= 0 && fabric_joined(f, port) ? port : -1;
+}
+
 /* --------------------------- what is derived --------------------------- */
 
 static void mark_pending(struct fabric *f, uint32_t port, uint32_t idx)
@@ -192,6 +221,7 @@ static int view_open(struct fabric *f, uint32_t port)
 	v->sw_due = calloc(FABRIC_MAX_PORTS, sizeof(*v->sw_due));
 	if (!v->pending || !v->sw_due)
 		return -1;
+	f->gids[gid_find(f, p->gid)] = port + 1;
 	for (idx = 0; idx < atomic_load(&p->nr_used); idx++) {
 		if (!in_use(dmb_at(f, port, idx)))
 			continue;
@@ -434,17 +464,6 @@ enum fabric_status fabric_register(struct fabric *f, uint32_t port, uint64_t req
 	fault_point(FAULT_REGISTERED);
 	*token = dmb->token;
 	return FABRIC_OK;
-}
-
-/* Number of the port with this GID if it has joined, or -1 */
-int fabric_port_of(const struct fabric *f, const uint8_t *gid)
-{
-	uint32_t i;
-
-	for (i = 0; i < atomic_load(&f->st->nr_ports); i++)
-		if (!memcmp(f->st->ports[i].gid, gid, FABRIC_GID_LEN))
-			return fabric_joined(f, i) ? (int)i : -1;
-	return -1;
 }
 
 /**

@@ -23,6 +23,7 @@
 #define FABRIC_MAX_RANGES	4
 #define FABRIC_MAX_SIGNALS	16
 #define FABRIC_GID_LEN		16
+#define FABRIC_GID_SLOTS	(2 * FABRIC_MAX_PORTS)
 
 /* Events that can be pending for one port, but for those about other ports */
 #define FABRIC_SW_EVENTS	1024
@@ -207,6 +208,8 @@ struct fabric_state {
  * @nr_dmbs: DMBs that are registered
  * @bytes: their length
  * @nr_events: events that are pending
+ * @oldest: place in the order of the oldest of them when that was looked for last, or 0
+ * @oldest_at: where it was found
  * @nr_signals: DMBs with a signal pending
  * @next: index at which the search for the next signal begins
  * @pending: bit per DMB
@@ -217,6 +220,8 @@ struct fabric_view {
 	uint32_t nr_dmbs;
 	uint64_t bytes;
 	uint32_t nr_events;
+	uint32_t oldest_at;
+	uint64_t oldest;
 	uint32_t nr_signals;
 	uint32_t next;
 	uint64_t *pending;
@@ -230,6 +235,7 @@ struct fabric_view {
  * @table: hash table of DMBs by token
  * @mask: its size - 1
  * @nr_tokens: entries in it
+ * @gids: hash table of ports by GID: their numbers plus 1
  * @wake: called when a port has something to be told; optional
  * @arg: for @wake
  */
@@ -239,6 +245,7 @@ struct fabric {
 	uint32_t *table;
 	uint32_t mask;
 	uint32_t nr_tokens;
+	uint16_t gids[FABRIC_GID_SLOTS];
 	void (*wake)(void *arg, uint32_t port);
 	void *arg;
 };

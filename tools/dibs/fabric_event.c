@@ -131,16 +131,22 @@ static uint32_t sw_pending(const struct fabric_port *p, uint32_t sender,
 	return n;
 }
 
-/* Is this not more than a sender may send in the long run? */
-static bool sw_in_time(struct fabric *f, uint32_t to, uint32_t sender, uint64_t now)
+/*
+ * Is this more than a sender may send in the long run? Never what is executed again: that
+ * comes first in a process, when nothing is due.
+ */
+static bool sw_too_early(const struct fabric *f, uint32_t to, uint32_t sender, uint64_t now)
+{
+	uint64_t due = f->view[to].sw_due[sender];
+
+	return due > now && due - now >= FABRIC_SW_QUOTA * (uint64_t)FABRIC_SW_PERIOD;
+}
+
+static void sw_sent(struct fabric *f, uint32_t to, uint32_t sender, uint64_t now)
 {
 	uint64_t *due = &f->view[to].sw_due[sender];
-	uint64_t from = *due > now ? *due : now;
 
-	if (from - now >= FABRIC_SW_QUOTA * (uint64_t)FABRIC_SW_PERIOD)
-		return false;
-	*due = from + FABRIC_SW_PERIOD;
-	return true;
+	*due = (*due > now ? *due : now) + FABRIC_SW_PERIOD;
 }
 
 /* Tell a port what another one sent; false if that has to wait */
@@ -152,12 +158,16 @@ bool event_sw(struct fabric *f, uint32_t to, uint32_t sender, uint64_t request,
 	bool again = false;
 	uint32_t n;
 
+	/* before a walk, which takes time for the asking */
+	if (sw_too_early(f, to, sender, event->time))
+		return false;
 	n = sw_pending(p, sender, request, &again);
 	if (again)
 		return true;
 	slot = free_slot(p, 0, FABRIC_SW_EVENTS);
-	if (n >= FABRIC_SW_QUOTA || !slot || !sw_in_time(f, to, sender, event->time))
+	if (n >= FABRIC_SW_QUOTA || !slot)
 		return false;
+	sw_sent(f, to, sender, event->time);
 	slot->sender = sender;
 	slot->request = request;
 	slot->event = *event;
@@ -211,17 +221,32 @@ static void older(uint64_t seq, uint32_t at, uint64_t *best, uint32_t *best_at)
 /* Slots are numbered as they come: ports, other events, loss */
 enum { AT_SLOTS = FABRIC_MAX_PORTS, AT_LOST = AT_SLOTS + FABRIC_EVENT_SLOTS };
 
-static uint32_t oldest(const struct fabric_port *p, uint64_t *seq)
+/* The place in the order of what is pending there, or 0 */
+static uint64_t seq_at(const struct fabric_port *p, uint32_t at)
 {
-	uint32_t i, at = 0;
+	if (at == AT_LOST)
+		return atomic_load(&p->lost);
+	if (at >= AT_SLOTS)
+		return atomic_load(&p->slots[at - AT_SLOTS].seq);
+	return atomic_load(&p->dev_events[at]) >> 8;
+}
 
-	*seq = UINT64_MAX;
-	for (i = 0; i < FABRIC_MAX_PORTS; i++)
-		older(atomic_load(&p->dev_events[i]) >> 8, i, seq, &at);
-	for (i = 0; i < FABRIC_EVENT_SLOTS; i++)
-		older(atomic_load(&p->slots[i].seq), AT_SLOTS + i, seq, &at);
-	older(atomic_load(&p->lost), AT_LOST, seq, &at);
-	return at;
+/* What comes is newer, so the oldest stays so until it is gone, or merged with a new one */
+static uint64_t oldest(struct fabric *f, uint32_t port)
+{
+	const struct fabric_port *p = &f->st->ports[port];
+	struct fabric_view *v = &f->view[port];
+	uint32_t i, nr_ports = atomic_load(&f->st->nr_ports);
+	uint64_t best = UINT64_MAX;
+
+	if (v->oldest && seq_at(p, v->oldest_at) == v->oldest)
+		return v->oldest;
+	for (i = 0; i < nr_ports; i++)
+		older(seq_at(p, i), i, &best, &v->oldest_at);
+	for (i = AT_SLOTS; i <= AT_LOST; i++)
+		older(seq_at(p, i), i, &best, &v->oldest_at);
+	v->oldest = best == UINT64_MAX ? 0 : best;
+	return v->oldest;
 }
 
 /**
@@ -241,9 +266,10 @@ bool fabric_next_event(struct fabric *f, uint32_t port, struct fabric_event *eve
 
 	if (!f->view[port].nr_events)
 		return false;
-	at = oldest(p, &seq);
-	if (seq == UINT64_MAX)
+	seq = oldest(f, port);
+	if (!seq)
 		return false;
+	at = f->view[port].oldest_at;
 	memset(event, 0, sizeof(*event));
 	if (at == AT_LOST) {
 		event->type = FABRIC_EV_LOST;
@@ -259,14 +285,13 @@ bool fabric_next_event(struct fabric *f, uint32_t port, struct fabric_event *eve
 	return true;
 }
 
-/* The driver has got the event with this place in the order */
+/* The driver has got the event with this place in the order, which was the next */
 void fabric_event_done(struct fabric *f, uint32_t port, uint64_t seq)
 {
 	struct fabric_port *p = &f->st->ports[port];
-	uint64_t found;
-	uint32_t at = oldest(p, &found);
+	uint32_t at = f->view[port].oldest_at;
 
-	if (found != seq)
+	if (seq != f->view[port].oldest || seq_at(p, at) != seq)
 		return;
 	if (at == AT_LOST)
 		atomic_store(&p->lost, 0);

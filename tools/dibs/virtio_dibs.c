@@ -21,6 +21,12 @@
 /* To look at a descriptor takes about as long as to move so many bytes */
 #define DESC_COST	256
 
+/* To serve a request takes about as long as to move so many bytes, unless it is a move */
+#define REQUEST_COST	2048
+
+/* For one event it is looked through all that are pending */
+#define EVENT_COST	16384
+
 /* Segments up to this length are written in whole words (V-20) */
 #define SMALL_SEG	64
 
@@ -157,8 +163,14 @@ static enum fabric_status do_control(struct port *p, uint64_t request, const voi
 	return FABRIC_UNSUPPORTED;
 }
 
+static uint64_t cost_of(const struct virtio_dibs_ctrl_hdr *hdr)
+{
+	return le16toh(hdr->cmd) == VIRTIO_DIBS_C_SIGNAL_EVENT ? EVENT_COST : REQUEST_COST;
+}
+
 /* Longer than any request, so what does not fit in is wrong whatever it is */
 union request {
+	struct virtio_dibs_ctrl_hdr hdr;
 	struct virtio_dibs_register_dmb reg;
 	uint8_t room[sizeof(struct virtio_dibs_register_dmb) +
 		     FABRIC_MAX_RANGES * sizeof(struct virtio_dibs_range) + 8];
@@ -171,9 +183,8 @@ static bool serve_control_one(struct port *p, struct vq *q, const struct vq_chai
 	struct virtio_dibs_ctrl_resp resp = { 0 };
 	uint32_t len, tag = vq_tag(q) + 1;
 	uint64_t token = 0;
-	union request req;
+	union request req = { 0 };
 
-	spend(turn, c, 0);
 	if (c->in_len < sizeof(resp)) {
 		q->broken = true;
 		return false;
@@ -181,6 +192,7 @@ static bool serve_control_one(struct port *p, struct vq *q, const struct vq_chai
 	len = c->out_len < sizeof(req) ? c->out_len : sizeof(req);
 	if (!vq_read(q, &r, &req, len))
 		return false;
+	spend(turn, c, cost_of(&req.hdr));
 	/* 0 is the number of no request */
 	tag += !tag;
 	resp.status = answer(p, do_control(p, tag, &req, len, &token));
@@ -408,13 +420,13 @@ static bool serve_requests(struct port *p, struct vq *q, bool control,
  * A buffer to put something into, which there is. Doorbells are asked for only when
  * there is none.
  */
-static bool get_room(struct vq *q, struct vq_chain *c, uint32_t len,
+static bool get_room(struct vq *q, struct vq_chain *c, uint32_t len, uint64_t cost,
 		     struct vpci_turn *turn)
 {
 	while (!vq_get(q, c))
 		if (q->broken || !vq_rest(q))
 			return false;
-	spend(turn, c, 0);
+	spend(turn, c, cost);
 	if (!c->nr_out && c->in_len >= len)
 		return true;
 	q->broken = true;
@@ -470,7 +482,7 @@ static bool serve_events(struct port *p, struct vq *q, struct vpci_turn *turn)
 			return false;
 		port_begin(p, VIRTIO_DIBS_VQ_EVENT, event.seq);
 		if ((uint32_t)event.seq != vq_tag(q)) {
-			if (!get_room(q, &chain, sizeof(out), turn))
+			if (!get_room(q, &chain, sizeof(out), EVENT_COST, turn))
 				return false;
 			event_of(&event, &out);
 			if (!vq_write(q, &chain, &out, sizeof(out)) ||
@@ -492,7 +504,7 @@ static bool serve_signals(struct port *p, struct vq *q, struct vpci_turn *turn)
 		if (!fabric_next_signal(p->fabric, p->nr, &sig))
 			return false;
 		port_begin(p, VIRTIO_DIBS_VQ_SIGNAL, vq_key(q));
-		if (!get_room(q, &chain, sizeof(out), turn))
+		if (!get_room(q, &chain, sizeof(out), 0, turn))
 			return false;
 		out = (struct virtio_dibs_signal){
 			.token = htole64(sig.token),

@@ -5,6 +5,7 @@
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../fabric.h"
@@ -465,6 +466,64 @@ static void sw_rate(void)
 	CHECK_EQ(fabric_send(&f, 1, ++request, gid(2), 0, 0, now), FABRIC_OK);
 }
 
+static void query_nobody(void)
+{
+	static const uint8_t nobody[16] = { 0xff, 0xff, 0xff };
+
+	CHECK_EQ(fabric_query(&f, 1, nobody), FABRIC_UNREACH);
+}
+
+static void send_too_early(void)
+{
+	CHECK_EQ(fabric_send(&f, 1, ++request, gid(0), 0, 0, 1), FABRIC_AGAIN);
+}
+
+static void look_at_event(void)
+{
+	struct fabric_event e;
+
+	CHECK(fabric_next_event(&f, 0, &e));
+}
+
+/* How long it takes when nothing comes between, in ns */
+static int64_t time_of(void (*what)(void))
+{
+	int64_t ns, best = INT64_MAX;
+	struct timespec a, b;
+	int i, n;
+
+	for (n = 0; n < 20; n++) {
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		for (i = 0; i < 100; i++)
+			what();
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		ns = (b.tv_sec - a.tv_sec) * 1000000000ll + b.tv_nsec - a.tv_nsec;
+		best = ns < best ? ns : best;
+	}
+	return best / 100;
+}
+
+/* V-10: what a guest gets refused, or has for itself, it can ask for without end */
+static void nothing_is_searched(void)
+{
+	int64_t few, many, early, look;
+	uint32_t i;
+
+	setup(2);
+	few = time_of(query_nobody);
+	setup(FABRIC_MAX_PORTS);
+	many = time_of(query_nobody);
+	for (i = 0; i < FABRIC_MAX_PORTS; i++)
+		CHECK_EQ(fabric_port_of(&f, gid(i)), i);
+	for (i = 0; i < FABRIC_SW_QUOTA; i++)
+		CHECK_EQ(fabric_send(&f, 1, ++request, gid(0), 0, 0, 1), FABRIC_OK);
+	early = time_of(send_too_early);
+	look = time_of(look_at_event);
+	printf("# %ld ns for a query, %ld with many ports; %ld for a refusal, %ld for an event\n",
+	       (long)few, (long)many, (long)early, (long)look);
+	CHECK(many < 8 * few && early < 8 * few && look < 8 * few);
+}
+
 /* V-30: a sender that leaves takes its events along */
 static void sw_events_leave_with_the_sender(void)
 {
@@ -667,6 +726,7 @@ static const struct tap_test tests[] = {
 	{ "sw_events_in_order", sw_events_in_order },
 	{ "sw_quota", sw_quota },
 	{ "sw_rate", sw_rate },
+	{ "nothing_is_searched", nothing_is_searched },
 	{ "sw_events_leave_with_the_sender", sw_events_leave_with_the_sender },
 	{ "order_across_types", order_across_types },
 	{ "buf_events", buf_events },

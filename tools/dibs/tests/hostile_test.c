@@ -1350,6 +1350,72 @@ static void turns_are_short(void)
 	close_evil();
 }
 
+/* Requests of the control queue in G_REQUEST, as many as it takes, that are all the same */
+static void add_requests(uint32_t len)
+{
+	struct g_piece out = { G_REQUEST, len }, in = { G_ANSWER, 16 };
+	int i;
+
+	for (i = 0; i < G_QSIZE / 2; i++)
+		g_add_chain(&evil, 0, &out, 1, &in, 1);
+	g_kick(&evil, 0);
+}
+
+/*
+ * How many of them are served before it is the turn of another. That one's move is of the
+ * index of the used ring.
+ */
+static uint16_t served_in_a_turn(uint32_t len)
+{
+	uint32_t used = (uint8_t *)&evil.q[0].used->idx - evil.mem;
+	uint16_t before = evil.q[0].used->idx, n;
+	int i;
+
+	daemon_pause();
+	add_requests(len);
+	g_add_move(&good[0], MOVEQ, 0, good_token, 0, TURN_IOVA - G_IOVA + used, sizeof(n), -1);
+	g_kick(&good[0], MOVEQ);
+	daemon_continue();
+	CHECK_EQ(g_wait(&good[0], MOVEQ), 4);
+	memcpy(&n, good[1].mem + G_DMBS, sizeof(n));
+	for (i = 0; i < G_QSIZE / 2; i++)
+		CHECK_EQ(g_wait(&evil, 0), 16);
+	return n - before;
+}
+
+/* The daemon can be paused at any point of its round: before it is none, or more turns */
+static void expect_turn(uint32_t len, const char *what, uint16_t most)
+{
+	uint16_t n, least = UINT16_MAX;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		n = served_in_a_turn(len);
+		if (n && n < least)
+			least = n;
+	}
+	printf("# %u %s in a turn\n", least, what);
+	CHECK(least <= most);
+}
+
+/* V-10, V-23: a request that moves nothing takes time all the same */
+static void requests_take_time(void)
+{
+	struct virtio_dibs_signal_event *event;
+	struct virtio_dibs_query_gid *query;
+
+	open_evil();
+	CHECK_EQ(g_map(&good[0], TURN_IOVA, G_MEM, 0, 3, evil.memfd), 0);
+	query = (void *)(evil.mem + G_REQUEST);
+	memset(query, 0xff, 64);
+	query->hdr.cmd = VIRTIO_DIBS_C_QUERY_GID;
+	expect_turn(sizeof(*query), "queries", 26);
+	event = (void *)query;
+	event->hdr.cmd = VIRTIO_DIBS_C_SIGNAL_EVENT;
+	expect_turn(sizeof(*event), "SW events", 4);
+	close_evil();
+}
+
 /* V-7, V-8: everybody is told, in the right order, whatever way a guest ends */
 static void life_and_death(void)
 {
@@ -1545,6 +1611,7 @@ static const struct tap_test tests[] = {
 	{ "flood", flood },
 	{ "flood_of_bytes", flood_of_bytes },
 	{ "turns_are_short", turns_are_short },
+	{ "requests_take_time", requests_take_time },
 	{ "life_and_death", life_and_death },
 	{ "resets_without_end", resets_without_end },
 	{ "device_reset_message", device_reset_message },

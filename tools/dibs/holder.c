@@ -174,6 +174,16 @@ int state_add_port(struct state *st, const char *name, const char *path, int fd,
 					  add_port(st, name, path, fd, gid);
 }
 
+static bool is_own(const char *path)
+{
+	uint32_t i;
+
+	for (i = 0; i < nr_own; i++)
+		if (!strcmp(own[i].path, path))
+			return true;
+	return false;
+}
+
 static int add_wanted(struct state *st, const char *dir, const char *name)
 {
 	char path[PATH_MAX];
@@ -182,8 +192,8 @@ static int add_wanted(struct state *st, const char *dir, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s.sock", dir, name);
 	state_default_gid(st, name, gid);
-	/* a name that is taken must not take away the socket of its owner */
-	if (!access(path, F_OK))
+	/* a name that is taken must not take away the socket of its owner, if that lives */
+	if (is_own(path) || (!access(path, F_OK) && !socket_is_stale(path)))
 		return -1;
 	fd = listen_at(path);
 	if (fd < 0)
@@ -275,13 +285,13 @@ static void unlink_sockets(void)
 		unlisten_at(own[i].path);
 }
 
-int holder_run(struct state *st, const char *socket_dir)
+/* Workers, one after another, until the daemon is to end: 0, or 1 if there can be none */
+static int run_workers(struct state *st, const char *socket_dir)
 {
 	uint32_t early;
 	int status;
 	pid_t pid;
 
-	sandbox_prepare();
 	for (;;) {
 		pid = start_worker(st);
 		if (pid < 0) {
@@ -301,7 +311,16 @@ int holder_run(struct state *st, const char *socket_dir)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	return 0;
+}
+
+int holder_run(struct state *st, const char *socket_dir)
+{
+	int rc;
+
+	sandbox_prepare();
+	rc = run_workers(st, socket_dir);
 	unlink_sockets();
 	log_event("fabric 0x%04x: ended", st->fabric_id);
-	return 0;
+	return rc;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -163,6 +164,29 @@ static int make(const char *path)
 fail:
 	close(fd);
 	return -1;
+}
+
+/*
+ * Anything but a socket refuses connections as well; and where the queue of connections is
+ * full there is somebody.
+ */
+bool socket_is_stale(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat sb;
+	bool stale;
+	int fd;
+
+	if (strlen(path) >= sizeof(sa.sun_path) || lstat(path, &sb) ||
+	    !S_ISSOCK(sb.st_mode))
+		return false;
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	stale = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) && errno == ECONNREFUSED;
+	close(fd);
+	return stale;
 }
 
 int listen_at(const char *path)

@@ -5,6 +5,8 @@
 #ifndef DIBS_SOCKETS_H
 #define DIBS_SOCKETS_H
 
+#include <stdbool.h>
+
 /*
  * Takes the sockets that systemd has passed, sd_listen_fds(3). NULL, or what is wrong
  * with one of them.
@@ -17,6 +19,9 @@ const char *sockets_named(const char *name);
 
 /* A socket that listens at path, passed or new, or -1 with errno */
 int listen_at(const char *path);
+
+/* Is this a socket that whoever made it left behind when it died? */
+bool socket_is_stale(const char *path);
 
 /* Ends what listen_at() has made; what was passed belongs to who passed it */
 void unlisten_at(const char *path);

@@ -162,6 +162,15 @@ void daemon_end(void)
 	pid = 0;
 }
 
+/* Nor does it clean up when it is killed */
+void daemon_kill(void)
+{
+	kill(pid, SIGKILL);
+	if (waitpid(pid, NULL, 0) != pid)
+		die("the daemon cannot be killed");
+	pid = 0;
+}
+
 void daemon_stop(void)
 {
 	daemon_end();

@@ -80,6 +80,7 @@ void daemon_start(int nr_ports, const char *fault);
 const char *daemon_make_dir(void);
 void daemon_spawn(const char *const *options, void (*prepare)(void));
 void daemon_end(void);
+void daemon_kill(void);
 void daemon_stop(void);
 bool daemon_failed(void);
 pid_t daemon_worker(void);

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -232,12 +233,100 @@ static void counts_refused(void)
 	}
 }
 
+/* A daemon that nothing is passed to, in the directory of the last one */
+static void start_alone(void)
+{
+	char control[80];
+	const char *const options[] = {
+		"--fabric-id=0xff01", "--socket-dir", dir, "--control", control, NULL,
+	};
+
+	snprintf(control, sizeof(control), "%s/control", dir);
+	strcpy(count, "0");
+	daemon_spawn(options, pass);
+	free(daemon_status());
+}
+
+/* Does somebody listen there? */
+static bool listens(const char *name)
+{
+	struct sockaddr_un sa = address(name);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	bool yes = !connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+
+	close(fd);
+	return yes;
+}
+
+/* What is asked for comes a little later, or not; until then nothing else can be asked for */
+static void add(const char *name)
+{
+	char line[32], *answer;
+	bool taken = false;
+	int i;
+
+	snprintf(line, sizeof(line), "add %s\n", name);
+	for (i = 0; i < 1000 && !taken; i++) {
+		answer = daemon_command(line);
+		taken = !strcmp(answer, "{}");
+		free(answer);
+		usleep(1000);
+	}
+	CHECK(taken);
+}
+
+static void expect_ports(int n)
+{
+	int i;
+
+	for (i = 0; i < 1000 && nr_ports() != n; i++)
+		usleep(1000);
+	CHECK_EQ(nr_ports(), n);
+}
+
+/* What a daemon that was killed has left is not in the way of the next one */
+static void left_behind(void)
+{
+	struct guest g;
+	int i;
+
+	begin();
+	start_alone();
+	add("late");
+	expect_ports(1);
+	daemon_kill();
+	/* its worker dies of it */
+	for (i = 0; i < 1000 && listens("late.sock"); i++)
+		usleep(10000);
+	expect_socket("late.sock");
+	start_alone();
+	add("late");
+	expect_ports(1);
+	g_connect_path(&g, address("late.sock").sun_path);
+	g_begin(&g);
+	/* twice is once too often, and so is what is somebody else's */
+	add("late");
+	make_listener("other.sock");
+	add("other");
+	CHECK(!close(open(address("file.sock").sun_path, O_CREAT | O_WRONLY, 0600)));
+	add("file");
+	add("last");
+	for (i = 0; i < 1000 && !listens("last.sock"); i++)
+		usleep(1000);
+	expect_ports(2);
+	CHECK_EQ(g_query(&g, g.gid), 0);
+	g_close(&g);
+	close_all();
+	daemon_stop();
+}
+
 static const struct tap_test tests[] = {
 	{ "ports_of_sockets", ports_of_sockets },
 	{ "ports_of_options", ports_of_options },
 	{ "functions", functions },
 	{ "sockets_refused", refused },
 	{ "counts_refused", counts_refused },
+	{ "left_behind", left_behind },
 };
 
 TAP_MAIN(tests)

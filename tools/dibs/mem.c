@@ -176,15 +176,22 @@ static int order_insert(struct mem *m, uint32_t slot)
 	return 0;
 }
 
-/* A slot that is not live; the search begins where it is likely to end */
+/* Slots that are not live are chained by their addresses, which mean nothing else then */
+static void spare_slot(struct mem *m, uint32_t slot)
+{
+	m->st->maps[slot].iova = m->spare;
+	m->spare = slot + 1;
+}
+
+/* A slot that is not live */
 static int map_slot(struct mem *m)
 {
-	uint32_t i, used = atomic_load(&m->st->nr_slots);
+	uint32_t used = atomic_load(&m->st->nr_slots), slot;
 
-	if (m->nr < used) {
-		for (i = 0; i < used; i++)
-			if (!atomic_load(&m->st->maps[i].live))
-				return i;
+	if (m->spare) {
+		slot = m->spare - 1;
+		m->spare = m->st->maps[slot].iova;
+		return slot;
 	}
 	if (used == MEM_MAX_MAPS)
 		return -1;
@@ -242,8 +249,10 @@ int mem_map_add(struct mem *m, uint64_t iova, uint64_t size, uint64_t offset,
 	map->size = size;
 	map->offset = offset;
 	rc = order_insert(m, slot);
-	if (rc)
+	if (rc) {
+		spare_slot(m, slot);
 		return rc;
+	}
 	if (file != MEM_NO_FILE)
 		m->maps[file]++;
 	atomic_store(&map->live, 1);
@@ -261,6 +270,7 @@ static void maps_del(struct mem *m, uint32_t first, uint32_t end)
 			m->maps[nth(m, n)->file]--;
 		atomic_store(&nth(m, n)->live, 0);
 		fault_point(FAULT_MAP_DELETED);
+		spare_slot(m, m->order[n]);
 	}
 	memmove(&m->order[first], &m->order[end], (m->nr - end) * sizeof(*m->order));
 	m->nr -= end - first;
@@ -299,6 +309,7 @@ void mem_map_del_all(struct mem *m)
 	if (m->nr)
 		maps_del(m, 0, m->nr);
 	atomic_store(&m->st->nr_slots, 0);
+	m->spare = 0;
 	for (i = 0; i < MEM_MAX_FILES; i++)
 		if (file_used(m->st, i))
 			file_drop(m, i);
@@ -327,8 +338,10 @@ static int order_all(struct mem *m)
 	m->room = used;
 	for (i = 0; i < used; i++) {
 		map = &m->st->maps[i];
-		if (!atomic_load(&map->live))
+		if (!atomic_load(&map->live)) {
+			spare_slot(m, i);
 			continue;
+		}
 		m->order[m->nr++] = i;
 		if (map->file != MEM_NO_FILE)
 			m->maps[map->file]++;

@@ -92,6 +92,7 @@ struct mem_room {
  * @order: slots of @st->maps that are live, by address
  * @nr: how many
  * @room: allocated length of @order
+ * @spare: a slot below @nr_slots that is not live, plus 1, or 0; it leads to the next
  * @broken: a file turned out to be shorter than it was
  */
 struct mem {
@@ -103,6 +104,7 @@ struct mem {
 	uint32_t *order;
 	uint32_t nr;
 	uint32_t room;
+	uint32_t spare;
 	volatile bool broken;
 };
 

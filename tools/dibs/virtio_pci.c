@@ -285,6 +285,9 @@ static void set_status(struct port *p, uint8_t want)
 		want &= ~(VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 	/* 2.1.1: the driver does not take them back */
 	want |= old;
+	/* 3.1.1: until then features can be changed, and what runs depends on them */
+	if (!(want & VIRTIO_CONFIG_S_FEATURES_OK))
+		want &= ~VIRTIO_CONFIG_S_DRIVER_OK;
 	start = want & ~old & VIRTIO_CONFIG_S_DRIVER_OK;
 	if (start) {
 		attach_queues(p);

@@ -1023,6 +1023,9 @@ static void features_and_status(void)
 	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
 	CHECK_EQ(g_status(&evil), 3);
 	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GF, 3, 4);
+	/* features that have not been agreed on */
+	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 7, 1);
+	CHECK_EQ(g_status(&evil), 3);
 	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
 	/* V-2: not offered */
 	g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_GF, 1, 4);

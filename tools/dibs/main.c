@@ -136,6 +136,17 @@ static void set_option(struct options *o, int opt)
 	}
 }
 
+/* One that is passed by this name is not to become a port */
+static void find_control(struct options *o)
+{
+	const char *named = sockets_named("control");
+
+	if (!o->control)
+		o->control = named;
+	else if (named && strcmp(o->control, named))
+		fail("--control", "another socket of this name was passed");
+}
+
 static void get_options(struct options *o, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -167,8 +178,7 @@ static void get_options(struct options *o, int argc, char **argv)
 		fail("--max-dmbs", "more than such a device can have");
 	if (!o->max_dmbs)
 		o->max_dmbs = max_dmbs;
-	if (!o->control)
-		o->control = sockets_named("control");
+	find_control(o);
 }
 
 /* ----------------------------------- ports ----------------------------------- */

@@ -219,6 +219,31 @@ static void refused(void)
 	expect_refused();
 }
 
+/* One that is called so is not a port because control is elsewhere */
+static void second_control(void)
+{
+	char path[80];
+
+	begin();
+	make_listener("p0.sock");
+	make_listener("passed");
+	strcpy(names, "dibs:control");
+	snprintf(path, sizeof(path), "%s/control", dir);
+	start("--control", path);
+	CHECK(daemon_failed());
+	close_all();
+	/* the same one twice is one */
+	begin();
+	make_listener("p0.sock");
+	make_listener("control");
+	strcpy(names, "dibs:control");
+	snprintf(path, sizeof(path), "%s/control", dir);
+	start("--control", path);
+	CHECK_EQ(nr_ports(), 1);
+	close_all();
+	daemon_stop();
+}
+
 static void counts_refused(void)
 {
 	static const char *const bad[] = { "-1", "1026", "2147483648", "99999999999999999999" };
@@ -325,6 +350,7 @@ static const struct tap_test tests[] = {
 	{ "ports_of_options", ports_of_options },
 	{ "functions", functions },
 	{ "sockets_refused", refused },
+	{ "second_control", second_control },
 	{ "counts_refused", counts_refused },
 	{ "left_behind", left_behind },
 };

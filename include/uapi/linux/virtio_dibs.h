@@ -49,7 +49,7 @@ struct virtio_dibs_config {
 #define VIRTIO_DIBS_S_NOSPC		6	/* as many DMBs as there can be */
 #define VIRTIO_DIBS_S_NOMEM		7	/* more memory than is allowed */
 #define VIRTIO_DIBS_S_NETUNREACH	8	/* no device with this GID */
-#define VIRTIO_DIBS_S_AGAIN		9	/* too many events under way */
+#define VIRTIO_DIBS_S_AGAIN		9	/* too many SW events, or too fast */
 #define VIRTIO_DIBS_S_OPNOTSUPP		10	/* unknown command */
 #define VIRTIO_DIBS_S_NODEV		11	/* the fabric lets go of the device */
 #define VIRTIO_DIBS_S_EXIST		12	/* with VIRTIO_DIBS_F_MAP only */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * flood SOCKET SECONDS: a guest that asks as much of the fabric as it can, all the time:
- * doorbells, events for everybody, DMBs that come and go, moves with signals.
+ * doorbells, events for everybody, DMBs that come and go, moves with signals, and resets.
  *
  * flood burn PERCENT SECONDS: takes as much of a processor, and has nothing to do with
  * the fabric.
@@ -21,13 +21,16 @@
 #include "guest.h"
 
 #define BURST		64	/* doorbells */
-#define BATCH		20	/* requests, half of which are events */
+#define BATCH		16	/* requests; there are two of them under way */
+#define EVENTS		12	/* of which so many are events */
+#define RESETS		20	/* per second, which is less than is refused */
 #define MOVES		16
-#define MOVE_SLOT	(BATCH + 1)
+#define MOVE_SLOT	(2 * BATCH)
 #define MOVE_LEN	(32u << 10)
 #define DMB_LEN		(1u << 20)
 #define MAX_PEERS	64
 #define MOVEQ		VIRTIO_DIBS_VQ_MOVE
+#define CTRL_VECTOR	1
 
 struct doorbell {
 	struct vu_header h;
@@ -37,9 +40,12 @@ struct doorbell {
 
 static struct guest g;
 static uint8_t peer[MAX_PEERS][16];
-static uint64_t tokens[BATCH];
-static unsigned long doorbells, registrations, events, refused, moves, received, turn;
+static uint64_t tokens[2 * BATCH];
+static unsigned long doorbells, registrations, events, refused, moves, received, resets;
 static unsigned int nr_peers;
+
+/* Since the last reset: batches of requests, and of moves */
+static unsigned long turn, move_turn;
 static volatile sig_atomic_t ended;
 
 static void on_term(int sig)
@@ -77,11 +83,14 @@ static void find_peers(void)
 	}
 }
 
-/* As many as the socket takes, for all queues */
+/* As many as the socket takes, for all queues; or none if there are answers before that */
 static void ring(void)
 {
 	struct doorbell d[BURST];
-	struct pollfd p = { .fd = g.fd, .events = POLLOUT };
+	struct pollfd p[2] = {
+		{ .fd = g.fd, .events = POLLOUT },
+		{ .fd = g.irq[CTRL_VECTOR], .events = POLLIN },
+	};
 	int i;
 
 	for (i = 0; i < BURST; i++) {
@@ -93,7 +102,10 @@ static void ring(void)
 		};
 	}
 	/* a whole burst or nothing: half a message is for other tests */
-	if (poll(&p, 1, 1000) == 1 && g_send(&g, d, sizeof(d), NULL, 0))
+	poll(p, 2, 1000);
+	if (p[1].revents)
+		g_irqs(&g, CTRL_VECTOR);
+	if (p[0].revents == POLLOUT && g_send(&g, d, sizeof(d), NULL, 0))
 		doorbells += BURST;
 }
 
@@ -148,31 +160,42 @@ static int used(int nr)
 	return (uint16_t)(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE) - q->seen);
 }
 
-/* The next batch when the last one has been answered: DMBs come in one, and go in the other */
-static void ask(void)
+/* Answers to one batch have come */
+static void take_answers(int first)
 {
 	struct virtio_dibs_ctrl_resp *resp;
 	int i;
 
-	if (turn && used(VIRTIO_DIBS_VQ_CTRL) < BATCH)
-		return;
-	for (i = 0; turn && i < BATCH; i++) {
+	for (i = first; i < first + BATCH; i++) {
 		resp = (void *)(g.mem + G_ANSWER + i * 16);
 		tokens[i] = resp->token;
 		refused += resp->status != VIRTIO_DIBS_S_OK;
 	}
-	if (turn)
-		g.q[VIRTIO_DIBS_VQ_CTRL].seen += BATCH;
-	for (i = 0; i < BATCH / 2; i++) {
-		if (turn % 2)
-			add_unregistration(i);
-		else
+	g.q[VIRTIO_DIBS_VQ_CTRL].seen += BATCH;
+}
+
+/*
+ * Another batch when the one before the last has been answered, so that there is always
+ * something to do. DMBs come in one, and go in the one after the next.
+ */
+static void ask(void)
+{
+	int first = turn % 2 * BATCH, i = first;
+
+	if (turn >= 2 && used(VIRTIO_DIBS_VQ_CTRL) < BATCH)
+		return;
+	if (turn >= 2)
+		take_answers(first);
+	for (; i < first + BATCH - EVENTS; i++) {
+		if (turn % 4 < 2)
 			add_registration(i);
+		else
+			add_unregistration(i);
 	}
-	for (; i < BATCH; i++)
+	for (; i < first + BATCH; i++)
 		add_event(i);
-	registrations += BATCH / 2;
-	events += BATCH / 2;
+	registrations += BATCH - EVENTS;
+	events += EVENTS;
 	turn++;
 	g_kick(&g, VIRTIO_DIBS_VQ_CTRL);
 }
@@ -181,15 +204,33 @@ static void move(uint64_t token)
 {
 	int i;
 
-	if (moves && used(MOVEQ) < MOVES)
+	if (move_turn && used(MOVEQ) < MOVES)
 		return;
-	if (moves)
+	if (move_turn)
 		g.q[MOVEQ].seen += MOVES;
 	for (i = 0; i < MOVES; i++)
 		g_add_move(&g, MOVEQ, MOVE_SLOT + i, token, i * MOVE_LEN, G_DATA,
 			   MOVE_LEN, i % 16);
 	moves += MOVES;
+	move_turn++;
 	g_kick(&g, MOVEQ);
+}
+
+/* The first request: there is nobody else who waits for an answer */
+static bool make_dmb(uint64_t *token)
+{
+	return !g_register(&g, 1000, g.gid, G_DMBS + DMB_LEN, DMB_LEN, token);
+}
+
+/* All that was under way is gone */
+static bool restart(uint64_t *token)
+{
+	g_reset(&g);
+	g_setup(&g);
+	g_start(&g);
+	resets++;
+	turn = move_turn = 0;
+	return make_dmb(token);
 }
 
 static void take_all(void)
@@ -202,25 +243,30 @@ static void take_all(void)
 
 static int flood(const char *path, double seconds)
 {
-	double end = now() + seconds;
+	double end = now() + seconds, next;
 	uint64_t token;
 
 	g_connect_path(&g, path);
 	g_begin(&g);
 	find_peers();
-	if (g_register(&g, 1000, g.gid, G_DMBS + DMB_LEN, DMB_LEN, &token))
+	if (!make_dmb(&token))
 		return 1;
+	next = now();
 	while (!ended && now() < end) {
+		if (now() > next && !restart(&token))
+			return 1;
+		while (next < now())
+			next += 1.0 / RESETS;
 		ring();
 		ask();
 		move(token);
 		take_all();
 	}
 	printf("%lu doorbells, %lu registrations, %lu events to %u others, "
-	       "%lu refused, %lu moves, %lu received, %.2f s CPU\n",
+	       "%lu refused, %lu moves, %lu received, %lu resets, %.2f s CPU\n",
 	       doorbells, registrations, events, nr_peers, refused, moves, received,
-	       cpu_seconds());
-	return !doorbells || !registrations || !moves;
+	       resets, cpu_seconds());
+	return !doorbells || !registrations || !moves || !resets;
 }
 
 static int burn(double part, double seconds)

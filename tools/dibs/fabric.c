@@ -196,6 +196,7 @@ static int view_add(struct fabric *f, uint32_t port, uint32_t idx)
 
 	if (table_add(f, dmb->token, entry_of(port, idx)))
 		return -1;
+	f->view[port].used[idx / 64] |= 1ULL << (idx % 64);
 	f->view[port].nr_dmbs++;
 	f->view[port].bytes += dmb->len;
 	return 0;
@@ -206,6 +207,7 @@ static void view_del(struct fabric *f, uint32_t port, uint32_t idx)
 	struct fabric_dmb *dmb = dmb_at(f, port, idx);
 
 	table_del(f, dmb->token);
+	f->view[port].used[idx / 64] &= ~(1ULL << (idx % 64));
 	f->view[port].nr_dmbs--;
 	f->view[port].bytes -= dmb->len;
 	clear_pending(f, port, idx);
@@ -217,9 +219,10 @@ static int view_open(struct fabric *f, uint32_t port)
 	struct fabric_view *v = &f->view[port];
 	uint32_t idx;
 
+	v->used = calloc(FABRIC_MAX_DMBS / 64, sizeof(*v->used));
 	v->pending = calloc(FABRIC_MAX_DMBS / 64, sizeof(*v->pending));
 	v->sw_due = calloc(FABRIC_MAX_PORTS, sizeof(*v->sw_due));
-	if (!v->pending || !v->sw_due)
+	if (!v->used || !v->pending || !v->sw_due)
 		return -1;
 	f->gids[gid_find(f, p->gid)] = port + 1;
 	for (idx = 0; idx < atomic_load(&p->nr_used); idx++) {
@@ -282,6 +285,7 @@ void fabric_close(struct fabric *f)
 	uint32_t i;
 
 	for (i = 0; f->view && i < FABRIC_MAX_PORTS; i++) {
+		free(f->view[i].used);
 		free(f->view[i].pending);
 		free(f->view[i].sw_due);
 	}
@@ -335,6 +339,17 @@ static void drop_dmb(struct fabric *f, uint32_t port, uint32_t idx)
 	fault_point(FAULT_DMB_DROPPED);
 }
 
+/* Few of many, perhaps: the slots are too long to look at all of them */
+static void drop_all_dmbs(struct fabric *f, uint32_t port)
+{
+	uint64_t bits;
+	uint32_t i;
+
+	for (i = 0; i < FABRIC_MAX_DMBS / 64; i++)
+		for (bits = f->view[port].used[i]; bits; bits &= bits - 1)
+			drop_dmb(f, port, i * 64 + __builtin_ctzll(bits));
+}
+
 /**
  * fabric_leave() - a port takes part no more
  * @f: the fabric
@@ -353,8 +368,7 @@ void fabric_leave(struct fabric *f, uint32_t port, uint64_t now)
 		return;
 	atomic_store(&p->phase, FABRIC_LEAVING);
 	fault_point(FAULT_LEAVE);
-	for (i = 0; i < atomic_load(&p->nr_used); i++)
-		drop_dmb(f, port, i);
+	drop_all_dmbs(f, port);
 	atomic_store(&p->nr_used, 0);
 	atomic_store(&p->unregistered, 0);
 	event_drop_all(f, port);

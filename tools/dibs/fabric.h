@@ -212,7 +212,8 @@ struct fabric_state {
  * @oldest_at: where it was found
  * @nr_signals: DMBs with a signal pending
  * @next: index at which the search for the next signal begins
- * @pending: bit per DMB
+ * @used: bit per DMB that is registered
+ * @pending: bit per DMB with a signal pending
  * @sw_due: per sender, the time at which all its SW events would have been sent if it
  *	sent one per %FABRIC_SW_PERIOD
  */
@@ -224,6 +225,7 @@ struct fabric_view {
 	uint64_t oldest;
 	uint32_t nr_signals;
 	uint32_t next;
+	uint64_t *used;
 	uint64_t *pending;
 	uint64_t *sw_due;
 };

@@ -71,8 +71,19 @@ static void test_identity(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, uuid_equal(&gid, &dibs->gid));
 	KUNIT_EXPECT_EQ(test, FAKE_FABRIC, dibs_get_fabric_id(dibs));
 	KUNIT_EXPECT_EQ(test, FAKE_DMBS, dibs_max_dmbs(dibs));
+	KUNIT_EXPECT_EQ(test, SZ_512K, dibs->dmb_len);
 	KUNIT_EXPECT_FALSE(test, dibs_support_mmapped_rdmb(dibs));
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, dibs_add_vlan_id(dibs, 1));
+}
+
+/* No more is asked for than the device takes */
+static void test_short_dmbs(struct kunit *test)
+{
+	struct fake *fake = vfake_new(test);
+
+	fake->config.max_dmb_len = cpu_to_le32(SZ_64K);
+	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
+	KUNIT_EXPECT_EQ(test, SZ_64K, vfake_dibs(test, fake)->dmb_len);
 }
 
 /* D-3: no field is read again; D-6: queues are there at DRIVER_OK */
@@ -1041,6 +1052,7 @@ static void test_freeze(struct kunit *test)
 static struct kunit_case good_cases[] = {
 	KUNIT_CASE(test_features),
 	KUNIT_CASE(test_identity),
+	KUNIT_CASE(test_short_dmbs),
 	KUNIT_CASE(test_config_once),
 	KUNIT_CASE(test_config_changes),
 	KUNIT_CASE(test_no_move_callback),

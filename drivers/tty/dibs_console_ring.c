@@ -371,10 +371,12 @@ void dcon_send_over(struct dcon_link *link)
 	static const u8 nul[64];
 	u32 len;
 
-	/* what it tells the peer last is known here before it is done */
+	/* a position can be on its way to the peer even if these two agree */
 	if (!link->settled)
 		mdelay(DCON_SETTLE_MS);
 	link->settled = true;
+	if (pos == end)
+		return;
 	for (; pos != end; pos += len) {
 		len = min_t(u32, sizeof(nul), end - pos);
 		if (dcon_put_atomic(link, pos, nul, len))

@@ -68,6 +68,7 @@ bad_values() {
 	local p
 	fails EINVAL put nonsense $PARAM/server || return
 	fails EINVAL put "$(<$SYS/lo/gid)x" $PARAM/server || return
+	fails EINVAL put "$(<$SYS/lo/gid) and more" $PARAM/server || return
 	for p in x "$(<$SYS/lo/gid):" "$(<$SYS/lo/gid):a/b" \
 		"$(<$SYS/lo/gid):.." "$(<$SYS/lo/gid),,"; do
 		fails EINVAL put "$p" $PARAM/allow || return

@@ -36,8 +36,8 @@
 #define VDIBS_MAX_BACKOFF	(60 * HZ)
 
 /*
- * What a stream needs: until the sender has heard that the receiver made room, which
- * takes two interrupts and as many wake-ups, the device moves about so much.
+ * With less, a stream is slower, and with more hardly faster: see "Performance
+ * between guests" in Documentation/networking/dibs.rst.
  */
 #define VDIBS_DMB_LEN		SZ_512K
 

@@ -202,21 +202,24 @@ device_leaves() {
 # time with one message at most, and nobody else notices
 hostile() {
 	local ko=$DIR/test_modules/dcon_hostile.ko before after=0 ended=0 i
+	local broken='does not keep to the protocol\|another version'
+	local told=/sys/module/dcon_hostile/parameters
+
 	[ -e "$ko" ] || {
 		echo "no $ko"
 		return 4
 	}
 	lo_add lo2 || return
-	before=$(dmesg | grep -c 'does not keep to the protocol\|another version')
+	before=$(dmesg | grep -c "$broken")
 	# what is random can also end a connection as it should be: once more then
 	for ((i = 0; i < 5 && after <= before; i++)); do
 		insmod "$ko" peer="$(<$SYS/lo/gid)" rounds="$ROUNDS" &
 		dibs_tty duplex $CON $TERM_ "$BYTES" || return
 		wait $! || return
-		ended=$((ended + $(</sys/module/dcon_hostile/parameters/ended)))
-		echo "$ROUNDS rounds, $(</sys/module/dcon_hostile/parameters/connections) connections"
+		ended=$((ended + $(<$told/ended)))
+		echo "$ROUNDS rounds, $(<$told/connections) connections"
 		rmmod dcon_hostile || return
-		after=$(dmesg | grep -c 'does not keep to the protocol\|another version')
+		after=$(dmesg | grep -c "$broken")
 	done
 	echo "$((after - before)) messages, $ended ended"
 	[ "$ended" -gt 0 ] && [ "$after" -gt "$before" ] || return

@@ -232,11 +232,11 @@ static bool watchdog(struct state *st, pid_t pid)
 {
 	static uint64_t last;
 	static int seconds;
-	uint64_t now = atomic_load(&st->serving);
+	uint64_t now = atomic_load(&st->begun);
 
-	seconds = now && now == last ? seconds + 1 : 0;
+	seconds = atomic_load(&st->serving) && now == last ? seconds + 1 : 0;
 	last = now;
-	if (seconds == 1)
+	if (seconds)
 		kill(pid, SIGALRM);
 	if (seconds < fault_patience(STUCK_SECONDS))
 		return false;

@@ -70,6 +70,9 @@ uint64_t port_now(void)
  */
 void port_begin(struct port *p, uint8_t what, uint64_t which)
 {
+	uint64_t n = atomic_load_explicit(&w.st->begun, memory_order_relaxed);
+
+	atomic_store_explicit(&w.st->begun, n + 1, memory_order_relaxed);
 	atomic_store(p->serving, (uint64_t)(p->nr + 1) << 48 | (uint64_t)what << 40 |
 				 (which & 0xffffffffff));
 }

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # bench-console.sh: 1 MiB written to the console over dibs and to hvc on virtio-console,
-# by one guest in turns, and how often its terminal is signalled for it.  ROUNDS=N (default
-# 5).  Fails if a byte is lost.
+# by one guest in turns, as lines and as bytes, and how often its terminal is signalled for
+# it.  ROUNDS=N (default 5).  Fails if a byte is lost.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 ROUNDS=${ROUNDS:-5}
-BYTES=$((1 << 20))
+LINES_EACH=$((1048576 / 17))
 A=0aa10000-0000-4000-8000-00000000000a
 B_GID=0bb20000-0000-4000-8000-00000000000b
 
@@ -39,20 +39,24 @@ guest() {
 	--port "$RUN/b.sock,gid=$B_GID" 2>"$B/log/bench-console-fabric" &
 PIDS+=($!)
 until [ -S "$RUN/b.sock" ]; do sleep 0.05; done
-guest a '' ". /opt/dibs/console-terminal; listen; echo @listening; read_console $BYTES $ROUNDS" \
+guest a '' ". /opt/dibs/console-terminal; listen; echo @listening; read_console $LINES_EACH $ROUNDS" \
 	>"$RUN/a.out" 2>&1 &
 PIDS+=($!)
 until grep -q @listening "$RUN/a.out"; do sleep 0.2; done
 guest b "-chardev file,id=hvc,path=$RUN/hvc -device virtio-serial,id=host -device virtconsole,bus=host.0,chardev=hvc" \
-	". /opt/dibs/console-writer; write_consoles $A $BYTES $ROUNDS" | tee "$RUN/b.out"
+	". /opt/dibs/console-writer; write_consoles $A $LINES_EACH $ROUNDS" | tee "$RUN/b.out"
 wait "${PIDS[1]}" || {
 	cat "$RUN/a.out"
 	die "the terminal did not get it"
 }
 grep -v '^@' "$RUN/a.out"
 # what hvc was given has arrived as well
-[ "$(wc -c <"$RUN/hvc")" -ge $((BYTES * ROUNDS)) ] || die "hvc lost bytes"
-awk '/^ms / { t[$2] = t[$2] " " $3; s[$2] += $3 }
-	END { printf "1 MiB, ms: dibs%s; hvc%s; ratio of the sums %.1f\n", t["dibs"], t["hvc"],
-		s["hvc"] / s["dibs"] }' "$RUN/b.out" | tee "$B/results/bench-console"
+[ "$(wc -c <"$RUN/hvc")" -ge $((LINES_EACH * (17 + 18) * ROUNDS)) ] || die "hvc lost bytes"
+awk '/^ms / { t[$2, $3] = t[$2, $3] " " $4; s[$2, $3] += $4 }
+	function show(how, name) {
+		printf "1 MiB as %s, ms: dibs%s; hvc%s; ratio of the sums %.1f\n", name,
+			t["dibs", how], t["hvc", how], s["hvc", how] / s["dibs", how]
+	}
+	END { show("print", "lines"); show("send", "bytes") }' "$RUN/b.out" |
+	tee "$B/results/bench-console"
 grep '^signals' "$RUN/a.out" | tee -a "$B/results/bench-console"

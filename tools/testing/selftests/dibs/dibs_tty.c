@@ -142,24 +142,40 @@ static int duplex(char **arg, int args)
 	return 0;
 }
 
-/* send DEV: what is on standard input */
-static int send_input(char **arg)
+static int copy_input(int fd)
 {
-	int fd = open_raw(arg[0]);
 	char buf[CHUNK], *p;
 	ssize_t n, m;
 
+	if (fcntl(fd, F_SETFL, 0))
+		die("fcntl");
 	while ((n = read(0, buf, sizeof(buf))) > 0)
 		for (p = buf; n; p += m, n -= m) {
 			m = write(fd, p, n);
-			if (m < 0 && errno != EAGAIN)
+			if (m < 0)
 				die("write");
-			if (m < 0) {
-				usleep(1000);
-				m = 0;
-			}
 		}
 	return tcdrain(fd) ? die("drain") : 0;
+}
+
+/* send DEV: what is on standard input, as it is */
+static int send_input(char **arg)
+{
+	return copy_input(open_raw(arg[0]));
+}
+
+/* print DEV: the same, with lines that end as a terminal needs it */
+static int print_input(char **arg)
+{
+	int fd = open_raw(arg[0]);
+	struct termios tio;
+
+	if (tcgetattr(fd, &tio))
+		die(arg[0]);
+	tio.c_oflag |= OPOST | ONLCR;
+	if (tcsetattr(fd, TCSANOW, &tio))
+		die("tcsetattr");
+	return copy_input(fd);
 }
 
 /* receive DEV QUIET: until nothing has come for QUIET ms, or it hangs up */
@@ -267,6 +283,8 @@ int main(int argc, char **argv)
 		return duplex(argv + 2, argc - 2);
 	if (!strcmp(what, "send"))
 		return send_input(argv + 2);
+	if (!strcmp(what, "print"))
+		return print_input(argv + 2);
 	if (!strcmp(what, "receive") && argc > 3)
 		return receive(argv + 2);
 	if (!strcmp(what, "break"))
@@ -277,7 +295,7 @@ int main(int argc, char **argv)
 		return marks(argv + 2);
 	if (!strcmp(what, "uevents") && argc > 3)
 		return uevents(argv + 2);
-	fprintf(stderr, "usage: %s duplex CON TERM BYTES [PAUSE] | send DEV |\n"
+	fprintf(stderr, "usage: %s duplex CON TERM BYTES [PAUSE] | send DEV | print DEV |\n"
 		"\treceive DEV QUIET | break DEV | hangup DEV | marks DEV MS |\n"
 		"\tuevents NAME MS\n",
 		argv[0]);

@@ -440,6 +440,26 @@ static void test_replaced(struct kunit *test)
 	KUNIT_EXPECT_NE(test, fake->link.state, DCON_UP);
 }
 
+/* It has said goodbye and offered again before the link has run */
+static void test_returns(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+	u64 first;
+
+	set_up_terminal(test);
+	first = fake->own_tok;
+	memcpy(fake->own + DCON_RING, "last", 4);
+	peer_says_prod(fake, 4);
+	mail(fake, DCON_EV_CONSOLE_BYE, PEER_TOK);
+	mail(fake, DCON_EV_CONSOLE_OFFER, PEER_TOK);
+	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 4);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_OFFERING);
+	KUNIT_EXPECT_EQ(test, fake->code, DCON_EV_TERMINAL_OFFER);
+	KUNIT_EXPECT_EQ(test, fake->info, fake->own_tok);
+	KUNIT_EXPECT_NE(test, fake->own_tok, first);
+}
+
 static void test_refused(struct kunit *test)
 {
 	struct fake *fake = test->priv;
@@ -986,6 +1006,7 @@ static struct kunit_case dcon_test_cases[] = {
 	KUNIT_CASE(test_console_repeats),
 	KUNIT_CASE(test_terminal_repeats),
 	KUNIT_CASE(test_replaced),
+	KUNIT_CASE(test_returns),
 	KUNIT_CASE(test_refused),
 	KUNIT_CASE(test_ignored),
 	KUNIT_CASE_PARAM(test_bad_setup, bad_setup_gen_params),

@@ -69,6 +69,18 @@ buffer_size() {
 	same "262144 131072 " "$lens" "lengths by default and with a size" && return $rc
 }
 
+# Send buffers as well, unless the application has chosen, the default size included
+buffer_size_chosen() {
+	local rooms
+	rmmod dibs_hwlike && insmod "$KO" dmb_len=262144 && with_pnetid || return
+	rooms=$(smc_traffic smc room)
+	rooms+=" $(smc_traffic -b 65536 smc room)"
+	rooms+=" $(smc_traffic -b 131072 smc room)"
+	rmmod dibs_hwlike && insmod "$KO" && with_pnetid || return
+	rooms+=" $(smc_traffic smc room)"
+	same "512 128 256 128" "$rooms" "KiB in both buffers"
+}
+
 # The device goes between the moment in which a handshake finds it and the one in
 # which a link group holds it: TCP serves
 leaves_found() {
@@ -109,12 +121,13 @@ smc_proof ueid-del $UEID
 use_only none
 insmod "$KO" || skip_all "cannot load $KO"
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 8
 result "found by its PNETID only" found_by_pnetid
 result "data" data
 result "data that cannot be moved" unmoved
 result "shown without PCI values" listed
 result "size of buffers" buffer_size
+result "size of buffers that was chosen" buffer_size_chosen
 result "the device leaves a handshake" leaves_found
 result "the device leaves under traffic" leaves
 ktap_finished

@@ -39,7 +39,8 @@ static const char usage[] =
 "                      afterwards\n"
 " close COUNT          connections that both ends close, on two CPUs and within 20 ms\n"
 " unmoved FILE         sends something after writing 1 to FILE, which makes the device\n"
-"                      fail to move it: nobody may receive it, or anything for it\n";
+"                      fail to move it: nobody may receive it, or anything for it\n"
+" room                 prints how many KiB can be sent before somebody reads\n";
 
 static char buf[MAX_SIZE];
 static bool any_mode;
@@ -454,6 +455,24 @@ static int unmoved(const char *net, const char *file)
 	return n >= 0 || errno != ECONNRESET;
 }
 
+/* What there is in the sender's buffer goes on to that of the receiver, if it fits */
+static int room(const char *net)
+{
+	long total = 0;
+	int fd[2];
+	ssize_t n;
+
+	get_pair(net, fd);
+	do {
+		n = send(fd[0], buf, sizeof(buf), MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN)
+			check(-errno, "send");
+		total += n > 0 ? n : 0;
+	} while (n > 0 || poll(&(struct pollfd){ fd[0], POLLOUT }, 1, 500) > 0);
+	printf("%ld\n", (total + 512) / 1024);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *test;
@@ -488,6 +507,8 @@ int main(int argc, char **argv)
 		return close_both(argv[0], atoi(argv[2]));
 	if (n == 3 && !strcmp(test, "unmoved"))
 		return unmoved(argv[0], argv[2]);
+	if (n == 2 && !strcmp(test, "room"))
+		return room(argv[0]);
 	fputs(usage, stderr);
 	return 2;
 }

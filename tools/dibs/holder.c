@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -224,20 +225,15 @@ static void on_want(struct state *st, const char *dir)
 		return;
 }
 
-/*
- * Kills the worker if it has been at one request since long ago; has it? Before that it is
- * interrupted, which is enough if it waits in a system call.
- */
+/* Kills the worker if it has been at one request since long ago; has it? */
 static bool watchdog(struct state *st, pid_t pid)
 {
 	static uint64_t last;
 	static int seconds;
-	uint64_t now = atomic_load(&st->begun);
+	uint64_t now = atomic_load(&st->serving);
 
-	seconds = atomic_load(&st->serving) && now == last ? seconds + 1 : 0;
+	seconds = now && now == last ? seconds + 1 : 0;
 	last = now;
-	if (seconds)
-		kill(pid, SIGALRM);
 	if (seconds < fault_patience(STUCK_SECONDS))
 		return false;
 	log_event("worker: stuck");

@@ -39,12 +39,12 @@ static const int allowed[] = {
 	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_wait),
 	SCMP_SYS(exit_group), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(fstatfs),
 	SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(getsockopt), SCMP_SYS(gettid),
-	SCMP_SYS(kill), SCMP_SYS(madvise), SCMP_SYS(mmap), SCMP_SYS(mremap),
-	SCMP_SYS(munmap), SCMP_SYS(newfstatat), SCMP_SYS(read), SCMP_SYS(recv),
-	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(send),
-	SCMP_SYS(sendto), SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(splice),
-	SCMP_SYS(tgkill), SCMP_SYS(write),
+	SCMP_SYS(io_getevents), SCMP_SYS(io_submit), SCMP_SYS(kill), SCMP_SYS(madvise),
+	SCMP_SYS(mmap), SCMP_SYS(mremap), SCMP_SYS(munmap), SCMP_SYS(newfstatat),
+	SCMP_SYS(read), SCMP_SYS(recv), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(send), SCMP_SYS(sendto), SCMP_SYS(setsockopt), SCMP_SYS(shutdown),
+	SCMP_SYS(splice), SCMP_SYS(tgkill), SCMP_SYS(write),
 };
 
 static int filter_syscalls(void)

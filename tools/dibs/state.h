@@ -12,7 +12,6 @@ enum device { DEVICE_VIRTIO_DIBS, DEVICE_ISM };
 /**
  * struct state - the state of the daemon
  * @serving: commit word: what the worker is doing, see port_begin()
- * @begun: how often something has been begun, which tells alike requests apart
  * @restarts: how many workers have died
  * @wakeups: how often a worker has had to be woken
  * @early: how many have died in a row before they had begun to serve
@@ -31,7 +30,6 @@ enum device { DEVICE_VIRTIO_DIBS, DEVICE_ISM };
  */
 struct state {
 	_Atomic uint64_t serving;
-	_Atomic uint64_t begun;
 	_Atomic uint32_t restarts;
 	uint64_t wakeups;
 	_Atomic uint32_t early;

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "irq.h"
 #include "port.h"
 #include "vu_msg.h"
 
@@ -164,31 +165,19 @@ bool vu_uses_msix(const struct port *p)
 	return !atomic_load(&p->st->vu.intx);
 }
 
-/*
- * The client has the same file, and can make one of it that blocks when it is full, if need
- * be between the look at it and the write. The holder interrupts who waits there.
- */
-static void trigger(struct port *p, _Atomic int32_t *where)
+static void trigger(struct vu_state *vu, _Atomic int32_t *where)
 {
-	static const uint64_t one = 1;
 	int fd = atomic_load(where);
 
-	if (!fd)
-		return;
-	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK))
-		p->failed = "an interrupt that blocks";
-	else if (write(fd, &one, sizeof(one)) > 0)
-		p->st->vu.interrupts++;
-	else if (errno == EINTR)
-		p->failed = "an interrupt that has blocked";
-	/* else the counter is full, and the interrupt has been raised */
+	if (fd && irq_raise(fd))
+		vu->interrupts++;
 }
 
 /* Raise an MSI-X vector, if the guest has one there */
 void vu_irq(struct port *p, uint16_t vector)
 {
 	if (vector < p->ops->nr_vectors)
-		trigger(p, &p->st->vu.irq[vector]);
+		trigger(&p->st->vu, &p->st->vu.irq[vector]);
 }
 
 /* Raise INTx, unless it is raised already */
@@ -198,20 +187,18 @@ void vu_intx(struct port *p)
 
 	if (vu->intx_masked || !atomic_load(&vu->intx))
 		return;
-	trigger(p, &vu->intx);
+	trigger(vu, &vu->intx);
 	vu->intx_masked = 1;
 }
 
-/* An eventfd is a file without a type; others may block whatever they are told */
+/* An eventfd is a file without a type */
 static int irq_check(int fd)
 {
 	struct stat sb;
 
 	if (fstat(fd, &sb))
 		return -errno;
-	if (sb.st_mode & S_IFMT)
-		return -EINVAL;
-	return fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
+	return sb.st_mode & S_IFMT ? -EINVAL : 0;
 }
 
 static int set_irq(_Atomic int32_t *where, int fd)

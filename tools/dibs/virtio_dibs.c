@@ -392,11 +392,14 @@ static bool serve_requests(struct port *p, struct vq *q, bool control,
 			   struct vpci_turn *turn)
 {
 	struct vq_chain chain;
+	bool waiting;
 
 	while (turn->buffers && turn->bytes) {
-		if (vq_waiting(q))
+		waiting = vq_waiting(q);
+		/* nothing is taken that was not noted */
+		if (waiting)
 			port_begin(p, q - p->vpci.queue, vq_key(q));
-		if (!vq_get(q, &chain)) {
+		if (!waiting || !vq_get(q, &chain)) {
 			if (!q->broken && vq_watch(q, port_now()))
 				return true;
 			if (q->broken || !vq_rest(q))

@@ -22,6 +22,7 @@
 
 #include "control.h"
 #include "fault.h"
+#include "irq.h"
 #include "log.h"
 #include "sandbox.h"
 #include "state.h"
@@ -70,9 +71,6 @@ uint64_t port_now(void)
  */
 void port_begin(struct port *p, uint8_t what, uint64_t which)
 {
-	uint64_t n = atomic_load_explicit(&w.st->begun, memory_order_relaxed);
-
-	atomic_store_explicit(&w.st->begun, n + 1, memory_order_relaxed);
 	atomic_store(p->serving, (uint64_t)(p->nr + 1) << 48 | (uint64_t)what << 40 |
 				 (which & 0xffffffffff));
 }
@@ -100,12 +98,6 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 			return;
 	signal(sig, SIG_DFL);
 	raise(sig);
-}
-
-/* The system call that waited has ended, and that is all there is to do */
-static void on_sigalrm(int sig)
-{
-	(void)sig;
 }
 
 static int watch(int fd, uint32_t events, enum source from, uint32_t port)
@@ -303,12 +295,10 @@ static void add_ports(void)
 
 static int start(void)
 {
-	struct sigaction bus = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-	struct sigaction alarm = { .sa_handler = on_sigalrm };
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 	uint32_t i;
 
-	sigaction(SIGBUS, &bus, NULL);
-	sigaction(SIGALRM, &alarm, NULL);
+	sigaction(SIGBUS, &sa, NULL);
 	w.ports = calloc(FABRIC_MAX_PORTS, sizeof(*w.ports));
 	w.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!w.ports || w.epoll < 0)
@@ -317,6 +307,8 @@ static int start(void)
 	if (fabric_open(&w.fabric, &w.st->fabric))
 		return -1;
 	sweep_fds();
+	if (irq_open())
+		return -1;
 	w.fabric.wake = on_wake;
 	w.fabric.arg = &w;
 	control_init(&w.control, w.st, &w.fabric, w.ports, w.epoll);

@@ -302,6 +302,26 @@ bool fabric_joined(const struct fabric *f, uint32_t port)
 }
 
 /**
+ * fabric_may_join() - is this not more often than a port can join in the long run?
+ * @f: the fabric
+ * @port: the port, which is going to join if so
+ * @now: time
+ *
+ * All others are told each time that it has left and joined, and that costs them time.
+ * It is forgotten with a worker.
+ */
+bool fabric_may_join(struct fabric *f, uint32_t port, uint64_t now)
+{
+	uint64_t *due = &f->view[port].join_due;
+	uint64_t from = *due > now ? *due : now;
+
+	if (from - now >= FABRIC_JOIN_BURST * (uint64_t)FABRIC_JOIN_PERIOD)
+		return false;
+	*due = from + FABRIC_JOIN_PERIOD;
+	return true;
+}
+
+/**
  * fabric_join() - a port takes part from now on
  * @f: the fabric
  * @port: the port; nothing happens if it has joined

@@ -33,6 +33,13 @@
 /* SW events of one sender that can be pending for one receiver */
 #define FABRIC_SW_QUOTA		16
 
+/*
+ * How often a port can join: so many times at once, and one per period, in ns, in the long
+ * run. A guest that does nothing but boot needs seconds for one.
+ */
+#define FABRIC_JOIN_BURST	64
+#define FABRIC_JOIN_PERIOD	20000000
+
 /* ns for each one, after as many as the quota: to be told of them costs the receiver time */
 #define FABRIC_SW_PERIOD	5000000
 
@@ -46,7 +53,7 @@
  * @FABRIC_BUSY: the index is in use
  * @FABRIC_NOMEM: more bytes than there can be
  * @FABRIC_UNREACH: no port with this GID has joined
- * @FABRIC_AGAIN: too many events are pending
+ * @FABRIC_AGAIN: too many events are pending, or it comes too quickly
  * @FABRIC_NODEV: the port itself has not joined
  * @FABRIC_UNSUPPORTED: for devices: there is no such request
  * @FABRIC_IO: for devices: the owner's memory cannot be reached
@@ -214,6 +221,8 @@ struct fabric_state {
  * @next: index at which the search for the next signal begins
  * @used: bit per DMB that is registered
  * @pending: bit per DMB with a signal pending
+ * @join_due: the time at which the port would have joined so many times if it did so once
+ *	per %FABRIC_JOIN_PERIOD; whoever is connected
  * @sw_due: per sender, the time at which all its SW events would have been sent if it
  *	sent one per %FABRIC_SW_PERIOD
  */
@@ -227,6 +236,7 @@ struct fabric_view {
 	uint32_t next;
 	uint64_t *used;
 	uint64_t *pending;
+	uint64_t join_due;
 	uint64_t *sw_due;
 };
 
@@ -298,6 +308,7 @@ int fabric_open(struct fabric *f, struct fabric_state *st);
 void fabric_close(struct fabric *f);
 int fabric_ports_added(struct fabric *f, uint32_t first);
 
+bool fabric_may_join(struct fabric *f, uint32_t port, uint64_t now);
 void fabric_join(struct fabric *f, uint32_t port, uint64_t now);
 void fabric_leave(struct fabric *f, uint32_t port, uint64_t now);
 bool fabric_joined(const struct fabric *f, uint32_t port);

@@ -275,6 +275,8 @@ static enum fabric_status reg_sba(const struct call *c)
 		return FABRIC_INVAL;
 	if (!mem_reachable(&p->mem, sba, PAGE_SIZE, true))
 		return FABRIC_IO;
+	if (!again(c) && !fabric_may_join(p->fabric, p->nr, port_now()))
+		return FABRIC_AGAIN;
 	begin(c);
 	atomic_store(&p->st->ism.sba, sba);
 	fabric_join(p->fabric, p->nr, port_now());

@@ -255,21 +255,6 @@ static bool queues_ok(const struct port *p)
 	return true;
 }
 
-/*
- * Is this not more often than a driver may start in the long run? All others are told each
- * time that this one has left and joined, and that costs them time.
- */
-static bool start_in_time(struct port *p)
-{
-	uint64_t now = port_now(), due = p->vpci.start_due;
-	uint64_t from = due > now ? due : now;
-
-	if (from - now >= VPCI_START_BURST * (uint64_t)VPCI_START_PERIOD)
-		return false;
-	p->vpci.start_due = from + VPCI_START_PERIOD;
-	return true;
-}
-
 static void set_status(struct port *p, uint8_t want)
 {
 	struct vpci_state *v = &p->st->vpci;
@@ -291,7 +276,7 @@ static void set_status(struct port *p, uint8_t want)
 	start = want & ~old & VIRTIO_CONFIG_S_DRIVER_OK;
 	if (start) {
 		attach_queues(p);
-		if (!queues_ok(p) || !start_in_time(p))
+		if (!queues_ok(p) || !fabric_may_join(p->fabric, p->nr, port_now()))
 			want |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	}
 	atomic_store(&v->status, want);

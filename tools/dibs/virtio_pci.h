@@ -22,13 +22,6 @@ struct port_ops;
 #define VPCI_TURN_BUFFERS	64
 #define VPCI_TURN_BYTES		(64u << 10)
 
-/*
- * Starts of the driver: so many at once, and one per period, in ns, in the long run. A
- * guest that does nothing but boot needs seconds for one.
- */
-#define VPCI_START_BURST	64
-#define VPCI_START_PERIOD	20000000
-
 /**
  * struct vpci_state - a virtio device; outlives a worker
  * @config: PCI configuration space
@@ -71,15 +64,12 @@ struct vpci_turn {
  * @kicked: bit per queue: there may be buffers
  * @stalled: bit per queue: its rings are in memory that is away
  * @next: the queue that is looked at first in the next turn
- * @start_due: the time at which the driver would have started so many times if it did so
- *	once per %VPCI_START_PERIOD; whoever is connected
  */
 struct vpci {
 	struct vq queue[VPCI_MAX_QUEUES];
 	uint32_t kicked;
 	uint32_t stalled;
 	uint32_t next;
-	uint64_t start_due;
 };
 
 /**

@@ -527,6 +527,31 @@ static void areas(void)
 	teardown();
 }
 
+/* Others are told each time, which a function cannot have as often as it likes */
+static void joins_without_end(void)
+{
+	int i, ok = 0;
+	uint16_t rc = OK;
+
+	setup();
+	connect_function(&c, 2);
+	for (i = 0; i < 200; i++) {
+		rc = simple(&c, REG_SBA, G_IOVA + AT_SBA);
+		if (rc != OK)
+			break;
+		ok++;
+		CHECK_EQ(simple(&c, UNREG_SBA, 0), OK);
+	}
+	printf("# %d times\n", ok);
+	CHECK_EQ(rc, AGAIN);
+	CHECK(ok >= 64 && ok < 200);
+	usleep(50000);
+	CHECK_EQ(simple(&c, REG_SBA, G_IOVA + AT_SBA), OK);
+	CHECK_EQ(query_rgid(&c, a.gid, 0, 0), OK);
+	close_function(&c);
+	teardown();
+}
+
 static void vlans(void)
 {
 	uint32_t i;
@@ -1377,6 +1402,7 @@ static const struct tap_test tests[] = {
 	{ "responses", responses },
 	{ "query_info", query_info },
 	{ "areas", areas },
+	{ "joins_without_end", joins_without_end },
 	{ "vlans", vlans },
 	{ "dmb_limits", dmb_limits },
 	{ "many_dmbs", many_dmbs },

@@ -165,7 +165,12 @@ static enum fabric_status do_control(struct port *p, uint64_t request, const voi
 
 static uint64_t cost_of(const struct virtio_dibs_ctrl_hdr *hdr)
 {
-	return le16toh(hdr->cmd) == VIRTIO_DIBS_C_SIGNAL_EVENT ? EVENT_COST : REQUEST_COST;
+	switch (le16toh(hdr->cmd)) {
+	case VIRTIO_DIBS_C_UNREGISTER_DMB: /* its sender is told */
+	case VIRTIO_DIBS_C_SIGNAL_EVENT:
+		return EVENT_COST;
+	}
+	return REQUEST_COST;
 }
 
 /* Longer than any request, so what does not fit in is wrong whatever it is */

@@ -1404,6 +1404,8 @@ static void requests_take_time(void)
 	event = (void *)query;
 	event->hdr.cmd = VIRTIO_DIBS_C_SIGNAL_EVENT;
 	expect_turn(sizeof(*event), "SW events", 4);
+	event->hdr.cmd = VIRTIO_DIBS_C_UNREGISTER_DMB;
+	expect_turn(sizeof(struct virtio_dibs_unregister_dmb), "ends of DMBs", 4);
 	close_evil();
 }
 

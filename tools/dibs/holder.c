@@ -189,12 +189,13 @@ static int add_wanted(struct state *st, const char *dir, const char *name)
 {
 	char path[PATH_MAX];
 	uint8_t gid[UUID_LEN];
+	struct stat sb;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s.sock", dir, name);
 	state_default_gid(st, name, gid);
 	/* a name that is taken must not take away the socket of its owner, if that lives */
-	if (is_own(path) || (!access(path, F_OK) && !socket_is_stale(path)))
+	if (is_own(path) || (!lstat(path, &sb) && !socket_is_stale(path)))
 		return -1;
 	fd = listen_at(path);
 	if (fd < 0)

@@ -139,8 +139,10 @@ static void set_option(struct options *o, int opt)
 /* One that is passed by this name is not to become a port */
 static void find_control(struct options *o)
 {
-	const char *named = sockets_named("control");
+	const char *named = NULL;
 
+	if (sockets_named("control", &named) > 1)
+		fail("LISTEN_FDNAMES", "more than one control socket");
 	if (!o->control)
 		o->control = named;
 	else if (named && strcmp(o->control, named))

@@ -123,14 +123,14 @@ const char *sockets_left(void)
 	return last;
 }
 
-const char *sockets_named(const char *name)
+int sockets_named(const char *name, const char **path)
 {
-	int i;
+	int i, n = 0;
 
 	for (i = 0; i < nr_passed; i++)
-		if (!strcmp(passed[i].name, name))
-			return passed[i].path;
-	return NULL;
+		if (!strcmp(passed[i].name, name) && !n++)
+			*path = passed[i].path;
+	return n;
 }
 
 /* The number of the one with this path, or -1 */

@@ -13,9 +13,11 @@
  */
 const char *sockets_receive(void);
 
-/* The path of one that nobody has asked for so far, or of the one of that name, or NULL */
+/* The path of one that nobody has asked for so far, or NULL */
 const char *sockets_left(void);
-const char *sockets_named(const char *name);
+
+/* How many there are of that name; the path of the first one if there are any */
+int sockets_named(const char *name, const char **path);
 
 /* A socket that listens at path, passed or new, or -1 with errno */
 int listen_at(const char *path);

@@ -232,6 +232,14 @@ static void second_control(void)
 	start("--control", path);
 	CHECK(daemon_failed());
 	close_all();
+	begin();
+	make_listener("p0.sock");
+	make_listener("control");
+	make_listener("control2");
+	strcpy(names, "dibs:control:control");
+	start(NULL, NULL);
+	CHECK(daemon_failed());
+	close_all();
 	/* the same one twice is one */
 	begin();
 	make_listener("p0.sock");

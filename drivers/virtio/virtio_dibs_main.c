@@ -401,10 +401,10 @@ static void vdibs_watch(struct work_struct *work)
 }
 
 /* It finds what has happened while it was off */
-static void vdibs_watch_on(struct vdibs *vd, unsigned long delay)
+static void vdibs_watch_on(struct vdibs *vd)
 {
 	enable_delayed_work(&vd->watch);
-	mod_delayed_work(system_long_wq, &vd->watch, delay);
+	mod_delayed_work(system_long_wq, &vd->watch, 0);
 }
 
 static void vdibs_watch_off(struct vdibs *vd)
@@ -467,7 +467,7 @@ static int vdibs_probe(struct virtio_device *vdev)
 	if (rc)
 		vdibs_delete(vd);
 	else
-		vdibs_watch_on(vd, 0);
+		vdibs_watch_on(vd);
 	return rc;
 }
 
@@ -486,7 +486,7 @@ static int vdibs_freeze(struct virtio_device *vdev)
 	vdibs_watch_off(vd);
 	if (vdibs_stop(vd))
 		return 0;
-	vdibs_watch_on(vd, 0);
+	vdibs_watch_on(vd);
 	return -EIO;
 }
 
@@ -496,10 +496,12 @@ static int vdibs_restore(struct virtio_device *vdev)
 	int rc;
 
 	rc = vdibs_start(vd);
-	if (rc)
+	if (rc) {
 		vdibs_fail_quietly(vd, "not restored");
-	/* not before a device that is not restored has been marked by virtio */
-	vdibs_watch_on(vd, rc ? VDIBS_WATCH : 0);
+		/* not before virtio has marked it, whoever wakes the watch */
+		vd->next_reset = get_jiffies_64() + VDIBS_WATCH;
+	}
+	vdibs_watch_on(vd);
 	return rc;
 }
 

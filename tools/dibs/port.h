@@ -97,6 +97,7 @@ struct port_ops {
  * @reply_pipe: both ends of the pipe that replies are put through
  * @readable: there may be a message
  * @ready: there is something to do in the queues
+ * @used: time that the worker has spent on it, in ns, more if it had nothing to do
  * @failed: why the connection has to be closed, NULL if it has not
  */
 struct port {
@@ -113,6 +114,7 @@ struct port {
 	const int32_t *reply_pipe;
 	bool readable;
 	bool ready;
+	uint64_t used;
 	const char *failed;
 };
 

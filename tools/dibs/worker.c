@@ -28,7 +28,13 @@
 #include "state.h"
 
 /* Messages of one port before it is the turn of others */
-#define BUDGET_MESSAGES	4
+#define BUDGET_MESSAGES	1
+
+/* What a port that had less of the worker's time than others can make up for, in ns */
+#define CREDIT_NS	200000
+
+/* Whoever is so close to the one that had least is served as well, in ns */
+#define CLOSE_NS	5000
 
 /* The shortest slice of processor time there is, in ns */
 #define SLICE_NS	100000
@@ -40,6 +46,7 @@
  * @ports: the ports
  * @nr_ports: how many of them are being served
  * @room: for their guests' memory
+ * @least: the least time that a port with something to do had, see &struct port.used
  * @epoll: epoll descriptor
  * @control: control connections
  */
@@ -49,6 +56,7 @@ struct worker {
 	struct port *ports;
 	uint32_t nr_ports;
 	struct mem_room room;
+	uint64_t least;
 	int epoll;
 	struct control control;
 };
@@ -384,16 +392,47 @@ static bool has_work(const struct port *p)
 	return p->readable || p->ready || p->failed || p->mem.broken;
 }
 
+/*
+ * Whoever had less time than the others comes first: up to how much is that? One that had
+ * nothing to do saves up no more than a credit, and with it waits only for the one that is
+ * being served.
+ */
+static uint64_t find_limit(void)
+{
+	uint64_t least = UINT64_MAX, lowest = w.least > CREDIT_NS ? w.least - CREDIT_NS : 0;
+	struct port *p;
+
+	for (p = w.ports; p < w.ports + w.nr_ports; p++) {
+		if (!has_work(p))
+			continue;
+		if (p->used < lowest)
+			p->used = lowest;
+		if (p->used < least)
+			least = p->used;
+	}
+	if (least == UINT64_MAX)
+		return 0;
+	if (least > w.least)
+		w.least = least;
+	return least + CLOSE_NS;
+}
+
 /* What is done for one port can be work for one before it: look again at the end */
 static bool serve_ports(void)
 {
-	uint32_t i;
+	uint64_t limit = find_limit(), then = port_now(), now;
+	struct port *p;
 
-	for (i = 0; i < w.nr_ports; i++)
-		if (has_work(&w.ports[i]))
-			serve_port(&w.ports[i]);
-	for (i = 0; i < w.nr_ports; i++)
-		if (has_work(&w.ports[i]))
+	for (p = w.ports; p < w.ports + w.nr_ports; p++) {
+		if (!has_work(p) || p->used > limit)
+			continue;
+		serve_port(p);
+		now = port_now();
+		p->used += now - then;
+		then = now;
+	}
+	for (p = w.ports; p < w.ports + w.nr_ports; p++)
+		if (has_work(p))
 			return true;
 	return false;
 }

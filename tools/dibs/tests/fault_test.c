@@ -225,9 +225,12 @@ static void many_poisons(void)
 		g_open(&evil[i], i);
 		CHECK_EQ(g_register(&b, i, evil[i].gid, G_DMBS, PAGE, &token[i]), 0);
 		expect_dev(&b, &evil[i], VIRTIO_DIBS_E_DEV_ENABLED);
-		g_add_move(&evil[i], MOVEQ, 0, token[i], 0, G_DATA, 0, -1);
 	}
 	CHECK_EQ(status_number("restarts", 0), 0);
+	/* nobody looks at the queues any more, until a worker has died */
+	usleep(10000);
+	for (i = 0; i < MANY; i++)
+		g_add_move(&evil[i], MOVEQ, 0, token[i], 0, G_DATA, 0, -1);
 	g_kick(&evil[0], MOVEQ);
 	for (i = 0; i < MANY; i++)
 		CHECK(g_gone(&evil[i]));

@@ -269,15 +269,14 @@ static int flood(const char *path, double seconds)
 	return !doorbells || !registrations || !moves || !resets;
 }
 
+/* Who was kept from it makes up for it: what counts is the time that others do not have */
 static int burn(double part, double seconds)
 {
-	double end = now() + seconds, ms;
+	double begin = now(), t;
 
-	while (!ended && (ms = now()) < end) {
-		while (now() < ms + part / 1000)
-			;
-		usleep((1 - part) * 1000);
-	}
+	while (!ended && (t = now() - begin) < seconds)
+		if (cpu_seconds() >= part * t)
+			usleep(500);
 	printf("%.2f s CPU\n", cpu_seconds());
 	return 0;
 }

@@ -151,6 +151,7 @@ static void bad_regions(void)
 {
 	struct { struct vu_region_access h; uint8_t data[64]; } w = { 0 };
 	uint64_t at;
+	uint32_t len;
 
 	setup();
 	g_connect(&evil, 0);
@@ -180,9 +181,11 @@ static void bad_regions(void)
 				0, NULL, 0), 0);
 		CHECK_EQ(read_error(7, at, w.h.count), 0);
 	}
-	w.h.count = 32;
-	CHECK_EQ(g_call(&evil, VU_REGION_WRITE, &w, sizeof(w.h) + 31, NULL, 0, NULL, 0),
-		 EINVAL);
+	/* less than it says comes with it, or more */
+	w.h = (struct vu_region_access){ 0, 7, 32 };
+	for (len = 0; len <= 64; len++)
+		CHECK_EQ(g_call(&evil, VU_REGION_WRITE, &w, sizeof(w.h) + len, NULL, 0,
+				NULL, 0), len == 32 ? 0 : EINVAL);
 	g_close(&evil);
 	teardown();
 }
@@ -336,7 +339,8 @@ static void descriptors_that_linger(void)
 static void wrong_descriptors(void)
 {
 	static const uint64_t most = UINT64_MAX - 1;
-	int p[2], fd = open("/etc/passwd", O_RDONLY), full = eventfd(0, 0);
+	int p[2], fd = open("/etc/passwd", O_RDONLY), full = eventfd(0, 0), two[2];
+	struct vu_dma_map m = { sizeof(m), 3, 0, 0, PAGE };
 
 	setup();
 	CHECK(!pipe(p));
@@ -346,6 +350,10 @@ static void wrong_descriptors(void)
 	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, evil.fd), EINVAL);
 	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, evil.irq[0]), EINVAL);
 	CHECK_EQ(g_map(&evil, 0, 0x1000, 0, 3, fd), EINVAL);
+	/* memory is in one file */
+	two[0] = evil.memfd;
+	two[1] = evil.memfd;
+	CHECK_EQ(g_call(&evil, VU_DMA_MAP, &m, sizeof(m), two, 2, NULL, 0), EINVAL);
 	CHECK_EQ(g_map(&evil, G_IOVA, G_MEM, 0, 3, evil.memfd), 0);
 	CHECK_EQ(g_set_irqs(&evil, VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 1, 1,
 			    &p[1], 1), EINVAL);
@@ -419,6 +427,8 @@ static void bad_interrupts(void)
 	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 0xffffffff, 2, two, 2), EINVAL);
 	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 20, 2, two, 2), EINVAL);
 	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 1, 0xffffffff, two, 2), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 1, 1, two, 2), EINVAL);
+	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSIX, 1, 3, two, 2), EINVAL);
 	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_INTX, 0, 2, two, 2), EINVAL);
 	CHECK_EQ(g_set_irqs(&evil, 0x24, VU_IRQ_MSI, 0, 1, &fd, 1), EINVAL);
 	CHECK_EQ(g_set_irqs(&evil, 0x24, 9, 0, 1, &fd, 1), EINVAL);
@@ -1122,7 +1132,10 @@ static void bad_moves(void)
 	*m = (struct virtio_dibs_move){ .token = token };
 	for (out[0].len = 0; out[0].len < 24; out[0].len++)
 		MOVE(VIRTIO_DIBS_S_INVAL);
+	/* the ninth is what would lie behind eight */
 	m->nsegs = 9;
+	memset(m->segs, 0, 9 * sizeof(m->segs[0]));
+	m->segs[8].offset = 9;
 	out[0].len = 16 + 9 * 8;
 	MOVE(VIRTIO_DIBS_S_INVAL);
 	m->nsegs = 0xffff;

@@ -267,22 +267,30 @@ int daemon_fds(void)
 	return n;
 }
 
+/* A connection to the control socket */
+int daemon_control(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/control", dir);
+	return connect_to(path);
+}
+
 char *daemon_command(const char *line)
 {
 	static const size_t room = 1 << 20;
 	struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
-	char path[128], *text = calloc(1, room);
+	char *text = calloc(1, room);
 	long end = now_ms() + WAIT_MS;
 	size_t have = 0;
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/control", dir);
 	do {
-		fd = connect_to(path);
+		fd = daemon_control();
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		if (now_ms() > end || write(fd, line, strlen(line)) < 0)
-			die(path);
+			die(line);
 		while ((n = read(fd, text + have, room - 1 - have)) > 0)
 			have += n;
 		close(fd);

@@ -88,6 +88,7 @@ void daemon_kill_worker(void);
 void daemon_pause(void);
 void daemon_continue(void);
 int daemon_fds(void);
+int daemon_control(void);
 char *daemon_command(const char *line);
 char *daemon_status(void);
 long status_number(const char *name, int nth);

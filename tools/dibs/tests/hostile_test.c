@@ -839,29 +839,62 @@ static void descriptor_kinds(void)
 	close_evil();
 }
 
+/* Two descriptors that are a good buffer, or that one behind others that are empty */
+static void good_table(uint32_t n)
+{
+	struct vring_desc *t = (void *)(evil.mem + G_DATA);
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		t[i] = (struct vring_desc){ g_iova(G_REQUEST), 0, VRING_DESC_F_NEXT, i + 1 };
+	t[n - 2].len = 24;
+	t[n - 1] = (struct vring_desc){ g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0 };
+}
+
 static void indirect_descriptors(void)
 {
+	static const struct { uint32_t len; uint16_t flags; } bad[] = {
+		{ 32, VRING_DESC_F_NEXT }, { 32, VRING_DESC_F_WRITE }, { 33, 0 }, { 47, 0 },
+		{ 15, 0 }, { 0, 0 }, { 257 * 16, 0 }, { 0xfffffff0, 0 },
+	};
 	struct vring_desc *t;
+	uint32_t i;
 
 	open_evil();
 	t = (void *)(evil.mem + G_DATA);
-	/* in an indirect table; with a following one; odd, empty and huge tables */
+	/* what is served but for how it is referred to */
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		good_table(2);
+		one_desc(MOVEQ, 0, g_iova(G_DATA), 32, VRING_DESC_F_INDIRECT, 0);
+		put_avail(MOVEQ, 0);
+		CHECK_EQ(g_wait(&evil, MOVEQ), 4);
+		one_desc(MOVEQ, 0, g_iova(G_DATA), bad[i].len,
+			 VRING_DESC_F_INDIRECT | bad[i].flags, 1);
+		one_desc(MOVEQ, 1, g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0);
+		put_avail(MOVEQ, 0);
+		expect_broken();
+	}
+	/* as many as there can be, behind another one */
+	good_table(256);
+	one_desc(MOVEQ, 0, g_iova(G_DATA), 256 * 16, VRING_DESC_F_INDIRECT, 0);
+	put_avail(MOVEQ, 0);
+	CHECK_EQ(g_wait(&evil, MOVEQ), 4);
+	one_desc(MOVEQ, 1, g_iova(G_REQUEST), 0, VRING_DESC_F_NEXT, 0);
+	put_avail(MOVEQ, 1);
+	expect_broken();
+	/* in an indirect table, which leads out of it, nowhere */
 	t[0] = (struct vring_desc){ g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT, 0 };
 	one_desc(MOVEQ, 0, g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT, 0);
 	put_avail(MOVEQ, 0);
 	expect_broken();
-	one_desc(MOVEQ, 0, g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1);
+	t[0].addr = g_iova(G_DATA + PAGE);
+	t[0].len = 32;
+	t = (void *)(evil.mem + G_DATA + PAGE);
+	t[0] = (struct vring_desc){ g_iova(G_REQUEST), 24, VRING_DESC_F_NEXT, 1 };
+	t[1] = (struct vring_desc){ g_iova(G_ANSWER), 4, VRING_DESC_F_WRITE, 0 };
 	put_avail(MOVEQ, 0);
 	expect_broken();
-	one_desc(MOVEQ, 0, g_iova(G_DATA), 17, VRING_DESC_F_INDIRECT, 0);
-	put_avail(MOVEQ, 0);
-	expect_broken();
-	one_desc(MOVEQ, 0, g_iova(G_DATA), 0, VRING_DESC_F_INDIRECT, 0);
-	put_avail(MOVEQ, 0);
-	expect_broken();
-	one_desc(MOVEQ, 0, g_iova(G_DATA), 0xfffffff0, VRING_DESC_F_INDIRECT, 0);
-	put_avail(MOVEQ, 0);
-	expect_broken();
+	t = (void *)(evil.mem + G_DATA);
 	t[0] = (struct vring_desc){ g_iova(G_REQUEST), 16, VRING_DESC_F_NEXT, 1 };
 	one_desc(MOVEQ, 0, g_iova(G_DATA), 16, VRING_DESC_F_INDIRECT, 0);
 	put_avail(MOVEQ, 0);

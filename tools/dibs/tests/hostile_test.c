@@ -661,6 +661,43 @@ static void buffer_across_maps(void)
 	teardown();
 }
 
+/* A buffer of two ranges that are in one mapping, the second one before the first */
+static void buffer_of_ranges(void)
+{
+	struct virtio_dibs_register_dmb *r;
+	uint8_t data[PAGE];
+	uint64_t token;
+	uint32_t i;
+
+	setup();
+	g_open(&evil, 0);
+	r = (void *)(evil.mem + G_REQUEST);
+	memset(r, 0, sizeof(*r));
+	r->hdr.cmd = VIRTIO_DIBS_C_REGISTER_DMB;
+	memcpy(r->rgid, good[0].gid, 16);
+	r->idx = 1;
+	r->len = 2 * PAGE;
+	r->nranges = 2;
+	r->ranges[0] = (struct virtio_dibs_range){ g_iova(G_DMBS + 4 * PAGE), PAGE, 0 };
+	r->ranges[1] = (struct virtio_dibs_range){ g_iova(G_DMBS), PAGE, 0 };
+	CHECK_EQ(g_control(&evil, sizeof(*r) + 32, &token), 0);
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = i * 31 >> 3 | 1;
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, PAGE - 100, data, sizeof(data), -1), 0);
+	CHECK(!memcmp(evil.mem + G_DMBS + 5 * PAGE - 100, data, 100));
+	CHECK(!memcmp(evil.mem + G_DMBS, data + 100, PAGE - 100));
+	for (i = 0; i < PAGE; i++)
+		CHECK_EQ(evil.mem[G_DMBS + 5 * PAGE + i], 0);
+	/* what is short is written in another way */
+	CHECK_EQ(g_move(&good[0], MOVEQ, token, PAGE - 8, "0123456789abcdef", 16, -1), 0);
+	CHECK(!memcmp(evil.mem + G_DMBS + 5 * PAGE - 8, "01234567", 8));
+	CHECK(!memcmp(evil.mem + G_DMBS, "89abcdef", 8));
+	CHECK_EQ(evil.mem[G_DMBS + 5 * PAGE], 0);
+	g_close(&evil);
+	forget_events(&good[0]);
+	teardown();
+}
+
 /* The file is cut off under the mapping: SIGBUS in whoever looks */
 static void truncated_memory(void)
 {
@@ -962,6 +999,34 @@ static void bad_rings(void)
 			g_start(&evil);
 		((struct vring_avail *)(evil.mem + 0x1000))->idx = 1;
 		g_kick(&evil, 6);
+		expect_broken();
+	}
+	close_evil();
+}
+
+/* Rings that begin in memory and do not end there: not even one buffer is needed */
+static void rings_over_the_end(void)
+{
+	static const struct { uint32_t reg, at; } over[] = {
+		{ VIRTIO_PCI_COMMON_Q_DESCLO, G_MEM - 16 * (G_QSIZE - 1) },
+		{ VIRTIO_PCI_COMMON_Q_AVAILLO, G_MEM - 2 * G_QSIZE - 4 },
+		{ VIRTIO_PCI_COMMON_Q_USEDLO, G_MEM - 8 * G_QSIZE - 4 },
+	};
+	uint32_t i;
+
+	open_evil();
+	for (i = 0; i < 3; i++) {
+		g_reset(&evil);
+		g_setup(&evil);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_SELECT, 6, 2);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_SIZE, G_QSIZE, 2);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_DESCLO, g_iova(G_DATA), 4);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_AVAILLO, g_iova(G_DATA + PAGE), 4);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_USEDLO,
+			    g_iova(G_DATA + 2 * PAGE), 4);
+		g_reg_write(&evil, 0, over[i].reg, g_iova(over[i].at), 4);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+		g_reg_write(&evil, 0, VIRTIO_PCI_COMMON_STATUS, 15, 1);
 		expect_broken();
 	}
 	close_evil();
@@ -1721,6 +1786,7 @@ static const struct tap_test tests[] = {
 	{ "many_maps", many_maps },
 	{ "huge_files", huge_files },
 	{ "buffer_across_maps", buffer_across_maps },
+	{ "buffer_of_ranges", buffer_of_ranges },
 	{ "truncated_memory", truncated_memory },
 	{ "unmapped_dmb", unmapped_dmb },
 	{ "descriptor_loops", descriptor_loops },
@@ -1729,6 +1795,7 @@ static const struct tap_test tests[] = {
 	{ "indirect_descriptors", indirect_descriptors },
 	{ "bad_addresses", bad_addresses },
 	{ "bad_rings", bad_rings },
+	{ "rings_over_the_end", rings_over_the_end },
 	{ "bad_late_rings", bad_late_rings },
 	{ "bad_event_buffers", bad_event_buffers },
 	{ "bad_signal_buffers", bad_signal_buffers },

@@ -555,6 +555,7 @@ static bool go_on(struct port *p, int left)
 	case VU_RECORDED:
 		if (!consume(p, left))
 			return fail(p, "cannot receive");
+		fault_point(FAULT_TAKEN_OUT);
 		atomic_store(&vu->phase, VU_CONSUMED);
 		fault_point(FAULT_CONSUMED);
 		__attribute__((fallthrough));

@@ -390,6 +390,8 @@ static void vdibs_watch(struct work_struct *work)
 		vdibs_fail_quietly(vd, status == VDIBS_STATUS_GONE ?
 				   "gone" : "needs a reset");
 	if (vdibs_failed(vd)) {
+		/* who waits for an answer would be waited for */
+		wake_up(&vd->ctrl_wait);
 		if (vd->added)
 			dev_err(&vd->vdev->dev, "failed: %s\n", vd->why);
 		vdibs_leave(vd);

@@ -467,6 +467,44 @@ static void test_ctrl_silent(struct kunit *test)
 	put_page(silent_page);
 }
 
+struct silent_query {
+	struct fake *fake;
+	struct dibs_dev *dibs;
+	struct completion done;
+};
+
+static int silent_querier(void *data)
+{
+	struct silent_query *q = data;
+	int rc = query(q->fake, q->dibs);
+
+	complete(&q->done);
+	while (!kthread_should_stop())
+		usleep_range(100, 1000);
+	return rc;
+}
+
+/* D-8: a request under way ends with the device, and not with its time */
+static void test_needs_reset_silent(struct kunit *test)
+{
+	struct fake *fake = vfake_start(test);
+	struct silent_query q = { .fake = fake };
+	struct task_struct *task;
+
+	q.dibs = vfake_dibs(test, fake);
+	init_completion(&q.done);
+	vdibs_ctrl_timeout = 60000;
+	fake->ctrl_silent = true;
+	task = kthread_run(silent_querier, &q, "vdibs-silent");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	FAKE_EXPECT(test, fake->vqs[VIRTIO_DIBS_VQ_CTRL].notified);
+	vfake_set_needs_reset(fake);
+	KUNIT_EXPECT_NE(test, 0, wait_for_completion_timeout(&q.done, 20 * HZ));
+	fake->ctrl_silent = false;
+	KUNIT_EXPECT_EQ(test, -EIO, kthread_stop(task));
+	expect_works(test, fake, 2);
+}
+
 /* The removal is not held up by it either */
 static void test_remove_silent(struct kunit *test)
 {
@@ -922,6 +960,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE(test_early_answer),
 	KUNIT_CASE(test_config_changed),
 	KUNIT_CASE(test_ctrl_silent),
+	KUNIT_CASE(test_needs_reset_silent),
 	KUNIT_CASE(test_remove_silent),
 	KUNIT_CASE(test_move_silent),
 	KUNIT_CASE(test_move_silent_many),

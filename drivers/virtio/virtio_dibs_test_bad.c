@@ -438,6 +438,19 @@ static void count_silent_refs(struct fake *fake)
 	silent_page_refs = page_count(silent_page);
 }
 
+static unsigned int kept_dmbs;
+
+static void count_kept(struct fake *fake)
+{
+	struct vdibs *vd = fake->vdev.priv;
+	unsigned long idx;
+	void *buf;
+
+	kept_dmbs = 0;
+	xa_for_each(&vd->dmbs, idx, buf)
+		kept_dmbs++;
+}
+
 /*
  * D-9, D-10: a request that is not answered ends, and is answered when its
  * owner has given up. A DMB is kept until the device has been reset
@@ -465,6 +478,26 @@ static void test_ctrl_silent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, page_count(silent_page));
 	fake->on_reset = NULL;
 	put_page(silent_page);
+}
+
+/* D-9: that is true as well of a DMB whose owner was never told that it has it */
+static void test_register_silent(struct kunit *test)
+{
+	struct fake *fake = vfake_start(test);
+	struct dibs_dev *dibs = vfake_dibs(test, fake);
+	struct dibs_dmb dmb;
+
+	kept_dmbs = UINT_MAX;
+	fake->on_reset = count_kept;
+	vdibs_ctrl_timeout = 100;
+	fake->ctrl_silent = true;
+	fake->late = true;
+	KUNIT_EXPECT_EQ(test, -EIO, get_dmb(fake, dibs, &dmb, SZ_4K));
+	vdibs_ctrl_timeout = 10000;
+	FAKE_EXPECT(test, vfake_client.added == 2);
+	fake->on_reset = NULL;
+	KUNIT_EXPECT_EQ(test, 1, kept_dmbs);
+	expect_works(test, fake, 2);
 }
 
 struct silent_query {
@@ -960,6 +993,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE(test_early_answer),
 	KUNIT_CASE(test_config_changed),
 	KUNIT_CASE(test_ctrl_silent),
+	KUNIT_CASE(test_register_silent),
 	KUNIT_CASE(test_needs_reset_silent),
 	KUNIT_CASE(test_remove_silent),
 	KUNIT_CASE(test_move_silent),

@@ -149,6 +149,42 @@ static void bad_commands(void)
 	teardown();
 }
 
+/* Too short by any number of bytes; what is in their place is what was there before */
+static void cut_off(uint16_t cmd, const void *body, uint32_t len, int fd)
+{
+	uint32_t n;
+
+	for (n = 0; n < len; n++) {
+		CHECK_EQ(g_call(&evil, cmd, body, len, &fd, fd >= 0, NULL, 0), 0);
+		CHECK_EQ(g_call(&evil, cmd, body, n, &fd, fd >= 0, NULL, 0), EINVAL);
+	}
+}
+
+static void short_messages(void)
+{
+	static const struct vu_version version;
+	static const struct vu_region_info region = { .argsz = sizeof(region) };
+	static const struct vu_irq_info irq = { sizeof(irq), 0, VU_IRQ_MSIX, 0 };
+	static const struct vu_set_irqs set = {
+		sizeof(set), VU_IRQ_EVENTFD | VU_IRQ_TRIGGER, VU_IRQ_MSIX, 0, 1,
+	};
+	static const struct vu_region_access read = { 0, 0, 4 };
+	static const struct vu_dma_map map = { sizeof(map), 3, 0, G_IOVA, PAGE };
+	static const struct vu_dma_unmap unmap = { sizeof(unmap), 0, 0, PAGE };
+
+	setup();
+	g_connect(&evil, 0);
+	cut_off(VU_VERSION, &version, sizeof(version), -1);
+	cut_off(VU_GET_REGION_INFO, &region, sizeof(region), -1);
+	cut_off(VU_GET_IRQ_INFO, &irq, sizeof(irq), -1);
+	cut_off(VU_SET_IRQS, &set, sizeof(set), evil.irq[0]);
+	cut_off(VU_REGION_READ, &read, sizeof(read), -1);
+	cut_off(VU_DMA_MAP, &map, sizeof(map), evil.memfd);
+	cut_off(VU_DMA_UNMAP, &unmap, sizeof(unmap), -1);
+	g_close(&evil);
+	teardown();
+}
+
 static int read_error(uint32_t region, uint64_t offset, uint32_t count)
 {
 	struct vu_region_access r = { offset, region, count };
@@ -1778,6 +1814,7 @@ static void configuration(void)
 static const struct tap_test tests[] = {
 	{ "bad_framing", bad_framing },
 	{ "bad_commands", bad_commands },
+	{ "short_messages", short_messages },
 	{ "bad_regions", bad_regions },
 	{ "half_a_message", half_a_message },
 	{ "no_reader", no_reader },

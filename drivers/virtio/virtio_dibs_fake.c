@@ -510,6 +510,7 @@ static void vfake_get(struct virtio_device *vdev, unsigned int offset,
 	struct fake *fake = to_fake(vdev);
 
 	fake->config_reads++;
+	vfake_step(fake, FAKE_CONFIG);
 	memset(buf, 0xff, len);
 	if (offset + len <= sizeof(fake->config) && !fake->gone)
 		memcpy(buf, (void *)&fake->config + offset, len);

@@ -149,6 +149,7 @@ static void test_odd_config(struct kunit *test)
 	dibs = vfake_dibs(test, fake);
 	KUNIT_EXPECT_LE(test, dibs_max_dmbs(dibs), DIBS_MAX_DMBS);
 	KUNIT_EXPECT_EQ(test, -EINVAL, get_dmb(fake, dibs, &dmb, U32_MAX));
+	KUNIT_EXPECT_EQ(test, -EINVAL, get_dmb(fake, dibs, &dmb, SZ_1G));
 	KUNIT_EXPECT_LE(test, fake->nvqs,
 			VIRTIO_DIBS_VQ_MOVE + num_possible_cpus() + 1);
 	expect_works(test, fake, 1);
@@ -315,6 +316,7 @@ struct step_case {
 
 static const struct step_case reset_cases[] = {
 	{ "features", FAKE_FEATURES },
+	{ "config", FAKE_CONFIG },
 	{ "find_vqs", FAKE_FIND_VQS },
 	{ "driver_ok", FAKE_DRIVER_OK },
 	{ "request", FAKE_CTRL },
@@ -347,6 +349,8 @@ static void test_needs_reset(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, vfake_plug(fake));
 	if (c->step > FAKE_DRIVER_OK) {
 		dibs = vfake_dibs(test, fake);
+		/* what it finds at the first look is not what this is about */
+		flush_delayed_work(&((struct vdibs *)dibs->drv_priv)->watch);
 		if (!get_dmb(fake, dibs, &dmb, SZ_4K))
 			dibs_move_data(dibs, dmb.dmb_tok, 0, true, 0, "x", 1);
 		vfake_signal(fake, &s, sizeof(s));

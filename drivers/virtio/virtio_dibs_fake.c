@@ -557,8 +557,10 @@ static void vfake_count_waiting(struct fake *fake)
 	struct fake_vq *q;
 	u16 n;
 
-	for (q = &fake->vqs[VIRTIO_DIBS_VQ_MOVE];
-	     q < fake->vqs + fake->nvqs; q++) {
+	for (q = fake->vqs; q < fake->vqs + fake->nvqs; q++) {
+		if (q == &fake->vqs[VIRTIO_DIBS_VQ_EVENT] ||
+		    q == &fake->vqs[VIRTIO_DIBS_VQ_SIGNAL])
+			continue;
 		n = virtio16_to_cpu(&fake->vdev, q->vring.avail->idx) - q->avail;
 		fake->waiting = max(n, fake->waiting);
 	}

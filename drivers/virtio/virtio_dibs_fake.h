@@ -121,7 +121,7 @@ struct fake_moved {
  * @last_ctrl: the last request
  * @moves: number of moves
  * @resets: number of resets
- * @waiting: most requests that a queue for moves has had when it was reset
+ * @waiting: most requests or moves that a queue has had when it was reset
  *
  * @ctrl_status: answer to requests instead of the right one, -1 for none
  * @ctrl_len: length of an answer

@@ -7,6 +7,7 @@
  * statements there.
  */
 #include <kunit/test.h>
+#include <linux/interrupt.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -542,7 +543,7 @@ static void test_needs_reset_silent(struct kunit *test)
 	expect_works(test, fake, 2);
 }
 
-/* The removal is not held up by it either */
+/* The removal is not held up by it either, and makes no more requests (D-8) */
 static void test_remove_silent(struct kunit *test)
 {
 	struct fake *fake = vfake_start(test);
@@ -559,6 +560,7 @@ static void test_remove_silent(struct kunit *test)
 	vfake_unplug(fake);
 	KUNIT_EXPECT_TRUE(test, time_before(jiffies, begin + 5 * HZ));
 	KUNIT_EXPECT_EQ(test, 1, vfake_client.deleted);
+	KUNIT_EXPECT_EQ(test, 1, fake->waiting);
 }
 
 /* D-9, D-10: a move, called where nothing can sleep */
@@ -632,6 +634,48 @@ static void test_move_silent_many(struct kunit *test)
 	fake->move_silent = false;
 	for (i = 0; i < ARRAY_SIZE(tasks); i++)
 		KUNIT_EXPECT_NE(test, 0, kthread_stop(tasks[i]));
+	vdibs_move_timeout = 5000;
+	expect_works(test, fake, 2);
+	KUNIT_EXPECT_EQ(test, 1, fake->waiting);
+}
+
+struct silent_softirq {
+	struct tasklet_struct tasklet;
+	struct dibs_dev *dibs;
+	u64 token;
+	int rc;
+};
+
+static void silent_softirq(struct tasklet_struct *t)
+{
+	struct silent_softirq *s = from_tasklet(s, t, tasklet);
+
+	s->rc = dibs_move_data(s->dibs, s->token, 0, true, 0, "x", 1);
+}
+
+/* The same, where it is done as soon as soft interrupts are enabled again */
+static void test_move_silent_softirq(struct kunit *test)
+{
+	struct fake *fake = vfake_start(test);
+	struct silent_softirq s = { .dibs = vfake_dibs(test, fake) };
+	struct dibs_dmb dmb;
+	int rc;
+
+	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, s.dibs, &dmb, SZ_4K));
+	s.token = dmb.dmb_tok;
+	vdibs_move_timeout = 50;
+	fake->move_silent = true;
+	tasklet_setup(&s.tasklet, silent_softirq);
+	/* should it begin before the move, then it is the move that waits */
+	migrate_disable();
+	tasklet_schedule(&s.tasklet);
+	rc = dibs_move_data(s.dibs, dmb.dmb_tok, 0, true, 0, "x", 1);
+	migrate_enable();
+	tasklet_kill(&s.tasklet);
+	KUNIT_EXPECT_NE(test, 0, rc);
+	KUNIT_EXPECT_NE(test, 0, s.rc);
+	FAKE_EXPECT(test, vfake_client.deleted == 1);
+	fake->move_silent = false;
 	vdibs_move_timeout = 5000;
 	expect_works(test, fake, 2);
 	KUNIT_EXPECT_EQ(test, 1, fake->waiting);
@@ -1002,6 +1046,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE(test_remove_silent),
 	KUNIT_CASE(test_move_silent),
 	KUNIT_CASE(test_move_silent_many),
+	KUNIT_CASE(test_move_silent_softirq),
 	KUNIT_CASE(test_move_silent_direct),
 	KUNIT_CASE(test_atomic_silent),
 	KUNIT_CASE_SLOW(test_gone),

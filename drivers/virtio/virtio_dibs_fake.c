@@ -146,9 +146,27 @@ static u32 vfake_unknown_id(struct fake_vq *q, u32 head)
 	return (head + q->vring.num / 2) % q->vring.num;
 }
 
+/* Does the driver want to be interrupted for what was given back since? */
+static bool vfake_wants_irq(struct fake_vq *q, u16 old)
+{
+	struct virtio_device *vdev = &q->fake->vdev;
+	u16 idx = virtio16_to_cpu(vdev, q->vring.used->idx);
+
+	if (!q->vq->callback)
+		return false;
+	virt_mb();	/* the index before it is looked at what the driver wants */
+	if (virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX))
+		return vring_need_event(virtio16_to_cpu(vdev,
+							vring_used_event(&q->vring)),
+					idx, old);
+	return !(virtio16_to_cpu(vdev, q->vring.avail->flags) &
+		 VRING_AVAIL_F_NO_INTERRUPT);
+}
+
 static void vfake_push(struct fake_vq *q, u32 head, u32 len)
 {
 	struct fake *fake = q->fake;
+	u16 old = virtio16_to_cpu(&fake->vdev, q->vring.used->idx);
 	enum fake_id bad = FAKE_ID_GOOD;
 
 	if (fake->bad_queue == q - fake->vqs)
@@ -172,7 +190,7 @@ static void vfake_push(struct fake_vq *q, u32 head, u32 len)
 	}
 	/* the next doorbell too, with VIRTIO_RING_F_EVENT_IDX */
 	vring_avail_event(&q->vring) = cpu_to_virtio16(&fake->vdev, q->avail);
-	if (q->vq->callback)
+	if (vfake_wants_irq(q, old))
 		irq_work_queue(&q->irq);
 }
 

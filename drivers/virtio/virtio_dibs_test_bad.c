@@ -777,21 +777,21 @@ static void test_restart_fails(struct kunit *test)
 
 #define BURST		(20 * VDIBS_MAX_BUFS)
 
-static unsigned int burst_left;
+static unsigned int burst_left, burst_hardirq;
 
 /* Instead of the driver's, with the lock of the queue: the next one is there */
 static void burst_handle(struct vdibs *vd, const void *entry, u32 len)
 {
 	const struct virtio_dibs_signal s = {};
 
+	burst_hardirq += !!in_hardirq();
 	if (burst_left && --burst_left)
 		vfake_signal(vfake_client.fake, &s, sizeof(s));
 }
 
 /* D-22: no end to what there is, but to what is handled in one interrupt */
-static void test_burst(struct kunit *test)
+static void expect_burst(struct kunit *test, struct fake *fake)
 {
-	struct fake *fake = vfake_start(test);
 	struct fake_vq *q = &fake->vqs[VIRTIO_DIBS_VQ_SIGNAL];
 	struct vdibs_inq *inq = &((struct vdibs *)
 				  vfake_dibs(test, fake)->drv_priv)->signals;
@@ -800,12 +800,35 @@ static void test_burst(struct kunit *test)
 	typeof(inq->handle) handle = inq->handle;
 
 	burst_left = BURST;
+	burst_hardirq = 0;
 	WRITE_ONCE(inq->handle, burst_handle);
 	KUNIT_EXPECT_TRUE(test, vfake_signal(fake, &s, sizeof(s)));
 	FAKE_EXPECT(test, !READ_ONCE(burst_left));
 	FAKE_EXPECT(test, q->notified - notified >= BURST / VDIBS_MAX_BUFS);
+	KUNIT_EXPECT_LE(test, burst_hardirq, VDIBS_MAX_BUFS);
 	WRITE_ONCE(inq->handle, handle);
+}
+
+static void test_burst(struct kunit *test)
+{
+	struct fake *fake = vfake_start(test);
+
+	expect_burst(test, fake);
 	expect_works(test, fake, 1);
+}
+
+/* What takes over was stopped, and then the device was not started for a while */
+static void test_burst_again(struct kunit *test)
+{
+	struct fake *fake = vfake_start(test);
+
+	fake->refuse = true;
+	vfake_set_needs_reset(fake);
+	FAKE_EXPECT(test, fake->resets >= 3);
+	fake->refuse = false;
+	FAKE_EXPECT(test, vfake_client.added == 2 && vfake_client.dibs);
+	expect_burst(test, fake);
+	expect_works(test, fake, 2);
 }
 
 #define FLOOD		(SLOW ? 10000 : 100000)
@@ -831,21 +854,30 @@ static int flood(void *data)
 	return n;
 }
 
-/* D-22: as many events and signals as it can, and all else goes on */
+/*
+ * D-22: as many events and signals as it can, and all else goes on. What interrupts
+ * on one CPU is not alone: the next one comes at any point of the handler.
+ */
 static void test_flood(struct kunit *test)
 {
+	const unsigned int cpus[] = {
+		cpumask_first(cpu_online_mask), cpumask_last(cpu_online_mask),
+	};
+	struct task_struct *tasks[ARRAY_SIZE(cpus)];
 	struct fake *fake = vfake_start(test);
 	struct dibs_dev *dibs = vfake_dibs(test, fake);
-	unsigned int moves = 0, events;
-	struct task_struct *task;
+	unsigned int i, moves = 0, events;
 	struct dibs_event last;
 	struct dibs_dmb dmb;
 	u64 begin, end;
 
 	KUNIT_ASSERT_EQ(test, 0, get_dmb(fake, dibs, &dmb, SZ_4K));
 	begin = ktime_get_ns();
-	task = kthread_run(flood, fake, "vdibs-flood");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	for (i = 0; i < ARRAY_SIZE(tasks); i++) {
+		tasks[i] = kthread_run_on_cpu(flood, fake, cpus[i],
+					      "vdibs-events/%u");
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tasks[i]);
+	}
 	do {
 		events = fake->vqs[VIRTIO_DIBS_VQ_EVENT].given;
 		KUNIT_EXPECT_EQ(test, 0, dibs_move_data(dibs, dmb.dmb_tok, 0,
@@ -854,7 +886,8 @@ static void test_flood(struct kunit *test)
 		usleep_range(100, 200);
 		end = ktime_get_ns();
 	} while (events < FLOOD * 9 / 10 && end - begin < 30 * NSEC_PER_SEC);
-	kthread_stop(task);
+	for (i = 0; i < ARRAY_SIZE(tasks); i++)
+		kthread_stop(tasks[i]);
 	KUNIT_EXPECT_GE(test, events, FLOOD / 100);
 	kunit_info(test, "%u events and as many signals, %u moves in %llu ms",
 		   events, moves, (end - begin) / NSEC_PER_MSEC);
@@ -1053,6 +1086,7 @@ static struct kunit_case bad_cases[] = {
 	KUNIT_CASE_SLOW(test_backoff),
 	KUNIT_CASE_SLOW(test_restart_fails),
 	KUNIT_CASE(test_burst),
+	KUNIT_CASE_SLOW(test_burst_again),
 	KUNIT_CASE_SLOW(test_flood),
 	KUNIT_CASE_PARAM_ATTR(test_random, random_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),

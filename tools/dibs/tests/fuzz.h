@@ -36,11 +36,11 @@ ssize_t getrandom(void *buf, size_t len, unsigned int flags)
 	return len;
 }
 
+static uint64_t fuzz_now;
+
 uint64_t port_now(void)
 {
-	static uint64_t now;
-
-	return now += 5000;
+	return fuzz_now += 5000;
 }
 
 void port_begin(struct port *p, uint8_t what, uint64_t which)
@@ -66,12 +66,14 @@ static void fuzz_wake(void *arg, uint32_t port)
 	ports[port].ops->wake(&ports[port]);
 }
 
-static void fuzz_init(void)
+/* Before each input, which is not to be refused for how often others have come */
+static void fuzz_begin(void)
 {
 	size_t size = sizeof(*st) + sizeof(struct fabric_dmb) * FUZZ_DMBS * 2;
 	uint8_t gid[16] = { 0 };
 	int i, p[2];
 
+	fuzz_now += 10000000000;
 	if (st)
 		return;
 	st = mmap(NULL, size, PROT_READ | PROT_WRITE,

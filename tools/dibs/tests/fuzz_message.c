@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	const uint8_t *end = data + len;
 	int pair[2], before;
 
-	fuzz_init();
+	fuzz_begin();
 	make_files();
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		abort();

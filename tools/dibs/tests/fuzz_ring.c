@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct port *p = &ports[0];
 	int n;
 
-	fuzz_init();
+	fuzz_begin();
 	if (!memory[0]) {
 		setup_port(&ports[0]);
 		setup_port(&ports[1]);

@@ -1509,6 +1509,8 @@ static void keep_busy(struct guest *g)
 
 	while (now_ns() < end)
 		CHECK_EQ(g_query(g, good[0].gid), 0);
+	/* until nobody looks for more of it */
+	usleep(1000);
 }
 
 static uint64_t moves_before(uint64_t token)

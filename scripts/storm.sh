@@ -19,6 +19,7 @@ SLOW_MS=1000 # how long a connection may outlive its peer
 NAME=storm # of the logs
 # shellcheck source=scripts/agents.sh
 . "$TOP/scripts/agents.sh"
+quietly "$B/log/dibs-fabric" make -C "$TOP/tools/dibs" OUT="$B/dibs" "$B/dibs/fault/dibs-fabric"
 
 # bystanders_well: they have exchanged something since this was asked, all of it right
 seen=0

@@ -27,9 +27,6 @@
 #include "sandbox.h"
 #include "state.h"
 
-/* Messages of one port before it is the turn of others */
-#define BUDGET_MESSAGES	1
-
 /* What a port that had less of the worker's time than others can make up for, in ns */
 #define CREDIT_NS	200000
 
@@ -106,6 +103,15 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 			return;
 	signal(sig, SIG_DFL);
 	raise(sig);
+}
+
+/* Time of a processor, in ns: that others keep the worker from it is no port's doing */
+static uint64_t time_used(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
 static int watch(int fd, uint32_t events, enum source from, uint32_t port)
@@ -315,8 +321,10 @@ static int start(void)
 	if (fabric_open(&w.fabric, &w.st->fabric))
 		return -1;
 	sweep_fds();
-	if (irq_open())
+	if (irq_open()) {
+		log_event("worker: no asynchronous I/O, see fs.aio-max-nr");
 		return -1;
+	}
 	w.fabric.wake = on_wake;
 	w.fabric.arg = &w;
 	control_init(&w.control, w.st, &w.fabric, w.ports, w.epoll);
@@ -372,12 +380,10 @@ static void dispatch(const struct epoll_event *e)
 	}
 }
 
-/* Serves a port for a while */
+/* Serves a port for a while: a message, and a turn of its device */
 static void serve_port(struct port *p)
 {
-	uint32_t n = 0;
-
-	while (p->readable && !p->failed && n++ < BUDGET_MESSAGES)
+	if (p->readable && !p->failed)
 		p->readable = vu_step(p);
 	if (!p->failed && p->ready)
 		p->ready = p->ops->serve(p);
@@ -420,14 +426,14 @@ static uint64_t find_limit(void)
 /* What is done for one port can be work for one before it: look again at the end */
 static bool serve_ports(void)
 {
-	uint64_t limit = find_limit(), then = port_now(), now;
+	uint64_t limit = find_limit(), then = time_used(), now;
 	struct port *p;
 
 	for (p = w.ports; p < w.ports + w.nr_ports; p++) {
 		if (!has_work(p) || p->used > limit)
 			continue;
 		serve_port(p);
-		now = port_now();
+		now = time_used();
 		p->used += now - then;
 		then = now;
 	}

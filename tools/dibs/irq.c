@@ -38,7 +38,7 @@ int irq_open(void)
  * irq_raise() - raise an interrupt, whatever its counter and its flags are
  * @fd: an eventfd
  *
- * Return: true, or false if it is none.
+ * Return: true, or false if it is none, or the kernel has no memory for a request.
  */
 bool irq_raise(int fd)
 {

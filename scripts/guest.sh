@@ -191,8 +191,12 @@ if [ -n "$ICOUNT" ]; then
 	qemu+=(-smp 1 -accel "tcg,thread=single" -icount "shift=0,sleep=off")
 else
 	# The firmware's table of processors, which a kernel without ACPI reads, has only
-	# the first one of each socket.
-	qemu+=(-smp "$CPUS,sockets=$CPUS,cores=1,threads=1" -accel
+	# the first one of each socket. Where there can be only one, TCG has it change memory
+	# in steps that are not atomic, and on s390x, where devices set bits in the words in
+	# which it clears others, interrupts get lost.
+	sockets=$CPUS
+	[ "$ARCH" != s390x ] || [ "$CPUS" -gt 1 ] || sockets=2
+	qemu+=(-smp "$CPUS,maxcpus=$sockets,sockets=$sockets,cores=1,threads=1" -accel
 		"$ACCEL$([ "$ACCEL" != tcg ] || echo ,thread=multi)")
 fi
 # An emulated CPU on a busy host stands still for longer than a watchdog expects.

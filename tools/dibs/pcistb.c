@@ -662,6 +662,11 @@ int qemu_plugin_install(uint64_t id, const struct qemu_info *info, int argc, cha
 		refuse(info->target_name, "this is for qemu-system-s390x");
 		return -1;
 	}
+	/* TCG's AND and OR would undo what the fabric sets in the same word meanwhile */
+	if (info->system.max_vcpus < 2) {
+		refuse("-smp", "maxcpus=2 or more is needed, TCG is not atomic otherwise");
+		return -1;
+	}
 	cpus = calloc(info->system.max_vcpus, sizeof(*cpus));
 	if (!cpus)
 		return -1;

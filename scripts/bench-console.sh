@@ -3,7 +3,8 @@
 #
 # bench-console.sh: 1 MiB written to the console over dibs and to hvc on virtio-console,
 # by one guest in turns, as lines and as bytes, and how often its terminal is signalled for
-# it.  ROUNDS=N (default 5).  Fails if a byte is lost.
+# it; then how long a byte takes that is typed and echoed, over dibs and between the hvc of
+# two guests.  ROUNDS=N (default 5).  Fails if a byte is lost.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -39,12 +40,18 @@ guest() {
 	--port "$RUN/b.sock,gid=$B_GID" 2>"$B/log/bench-console-fabric" &
 PIDS+=($!)
 until [ -S "$RUN/b.sock" ]; do sleep 0.05; done
-guest a '' ". /opt/dibs/console-terminal; listen; echo @listening; read_console $LINES_EACH $ROUNDS" \
-	>"$RUN/a.out" 2>&1 &
+guest a "-chardev socket,id=hvc,path=$RUN/hvc.sock,reconnect-ms=200
+	-device virtio-serial,id=host -device virtconsole,bus=host.0,chardev=hvc" \
+	". /opt/dibs/console-terminal; listen; echo @listening
+	read_console $LINES_EACH $ROUNDS && type_echoed $ROUNDS" >"$RUN/a.out" 2>&1 &
 PIDS+=($!)
 until grep -q @listening "$RUN/a.out"; do sleep 0.2; done
-guest b "-chardev file,id=hvc,path=$RUN/hvc -device virtio-serial,id=host -device virtconsole,bus=host.0,chardev=hvc" \
-	". /opt/dibs/console-writer; write_consoles $A $LINES_EACH $ROUNDS" | tee "$RUN/b.out"
+guest b "-chardev file,id=hvc,path=$RUN/hvc -device virtio-serial,id=host
+	-device virtconsole,bus=host.0,chardev=hvc
+	-chardev socket,id=echo,path=$RUN/hvc.sock,server=on,wait=off
+	-device virtconsole,bus=host.0,chardev=echo" \
+	". /opt/dibs/console-writer
+	write_consoles $A $LINES_EACH $ROUNDS && echo_consoles $ROUNDS" | tee "$RUN/b.out"
 wait "${PIDS[1]}" || {
 	cat "$RUN/a.out"
 	die "the terminal did not get it"
@@ -60,3 +67,7 @@ awk '/^ms / { t[$2, $3] = t[$2, $3] " " $4; s[$2, $3] += $4 }
 	END { show("print", "lines"); show("send", "bytes") }' "$RUN/b.out" |
 	tee "$B/results/bench-console"
 grep '^signals' "$RUN/a.out" | tee -a "$B/results/bench-console"
+awk '/^us / { t[$2] = t[$2] " " $3; s[$2] += $3; n++ }
+	END { printf "a byte and its echo, us: dibs%s; hvc%s; ratio of the sums %.2f (aim: at most 1)\n",
+		t["dibs"], t["hvc"], s["dibs"] / s["hvc"]; exit !n }' "$RUN/a.out" |
+	tee -a "$B/results/bench-console"

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHUNK 4096
@@ -40,6 +41,15 @@ static int open_raw(const char *path)
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
 
 	make_raw(fd, path);
+	return fd;
+}
+
+static int open_blocking(const char *path)
+{
+	int fd = open_raw(path);
+
+	if (fcntl(fd, F_SETFL, 0))
+		die("fcntl");
 	return fd;
 }
 
@@ -147,8 +157,6 @@ static int copy_input(int fd)
 	char buf[CHUNK], *p;
 	ssize_t n, m;
 
-	if (fcntl(fd, F_SETFL, 0))
-		die("fcntl");
 	while ((n = read(0, buf, sizeof(buf))) > 0)
 		for (p = buf; n; p += m, n -= m) {
 			m = write(fd, p, n);
@@ -161,13 +169,13 @@ static int copy_input(int fd)
 /* send DEV: what is on standard input, as it is */
 static int send_input(char **arg)
 {
-	return copy_input(open_raw(arg[0]));
+	return copy_input(open_blocking(arg[0]));
 }
 
 /* print DEV: the same, with lines that end as a terminal needs it */
 static int print_input(char **arg)
 {
-	int fd = open_raw(arg[0]);
+	int fd = open_blocking(arg[0]);
 	struct termios tio;
 
 	if (tcgetattr(fd, &tio))
@@ -176,6 +184,62 @@ static int print_input(char **arg)
 	if (tcsetattr(fd, TCSANOW, &tio))
 		die("tcsetattr");
 	return copy_input(fd);
+}
+
+/* echo DEV: byte by byte, until it is a q */
+static int echo(char **arg)
+{
+	int fd = open_blocking(arg[0]);
+	char c = 0;
+
+	while (c != 'q')
+		if (read(fd, &c, 1) != 1 || write(fd, &c, 1) != 1)
+			die("echo");
+	return tcdrain(fd) ? die("drain") : 0;
+}
+
+/* Nobody may be there yet, who then answers several times */
+static void wait_for_echo(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int tries = 100, got = 0;
+	char c = 'h';
+
+	while (!got && tries--) {
+		if (write(fd, &c, 1) != 1)
+			die("write");
+		got = poll(&pfd, 1, 200);
+	}
+	if (!got)
+		die("no echo");
+	while (poll(&pfd, 1, 500) > 0)
+		if (read(fd, &c, 1) != 1)
+			die("read");
+}
+
+/* type DEV COUNT: us until a byte is echoed, on average of so many; the last one is a q */
+static int type(char **arg)
+{
+	int fd = open_blocking(arg[0]), count = strtol(arg[1], NULL, 0), i;
+	struct timespec from, to;
+	char c;
+
+	wait_for_echo(fd);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (i = 0; i < count; i++) {
+		char typed = i + 1 < count ? 'x' : 'q';
+
+		if (write(fd, &typed, 1) != 1 || read(fd, &c, 1) != 1)
+			die("type");
+		if (c != typed) {
+			printf("%c was typed, the echo is %c\n", typed, c);
+			return 1;
+		}
+	}
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	printf("%.1f\n", ((to.tv_sec - from.tv_sec) * 1e6 +
+			  (to.tv_nsec - from.tv_nsec) / 1e3) / count);
+	return 0;
 }
 
 /* receive DEV QUIET: until nothing has come for QUIET ms, or it hangs up */
@@ -285,6 +349,10 @@ int main(int argc, char **argv)
 		return send_input(argv + 2);
 	if (!strcmp(what, "print"))
 		return print_input(argv + 2);
+	if (!strcmp(what, "echo"))
+		return echo(argv + 2);
+	if (!strcmp(what, "type") && argc > 3)
+		return type(argv + 2);
 	if (!strcmp(what, "receive") && argc > 3)
 		return receive(argv + 2);
 	if (!strcmp(what, "break"))
@@ -296,8 +364,8 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "uevents") && argc > 3)
 		return uevents(argv + 2);
 	fprintf(stderr, "usage: %s duplex CON TERM BYTES [PAUSE] | send DEV | print DEV |\n"
-		"\treceive DEV QUIET | break DEV | hangup DEV | marks DEV MS |\n"
-		"\tuevents NAME MS\n",
+		"\techo DEV | type DEV COUNT | receive DEV QUIET | break DEV |\n"
+		"\thangup DEV | marks DEV MS | uevents NAME MS\n",
 		argv[0]);
 	return 2;
 }

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh [pair]: SMC-D over dibs against the base kernel's SMC_LO, TCP and AF_UNIX, the
-# costs of the dibs layer itself, and two guests; pair: only those, which is
-# bench-pair.sh.  PAIRS=N pairs of boots (default 10).
+# bench.sh [pair]: SMC-D over dibs against the base kernel's SMC_LO, TCP and AF_UNIX, with
+# applications as well, the costs of the dibs layer itself, and two guests; pair: only
+# those, which is bench-pair.sh.  PAIRS=N pairs of boots (default 10).
 #
 # Times need a quiet host; instruction counts do not.  The same guest image is
 # used throughout, and the two kernels take turns (A B B A).
@@ -67,22 +67,22 @@ module_table() {
 
 mkdir -p "$B/results"
 need_pkgs gawk
-step 1/10 "kernels and programs"
+step 1/11 "kernels and programs"
 for v in x86 x86-base; do
 	"$TOP/scripts/kernel.sh" $v
 done
 "$TOP/scripts/selftest.sh" --build
 quietly "$B/log/bench-module" build_module
 
-step 2/10 "move_data against memcpy, look-up, memory per DMB"
+step 2/11 "move_data against memcpy, look-up, memory per DMB"
 guest x86 module -m 2048 >"$OUT.module"
 module_table ns <"$OUT.module"
 
-step 3/10 "the same in guest instructions"
+step 3/11 "the same in guest instructions"
 guest x86 module -m 2048 -i >"$OUT.module-insns"
 module_table instructions <"$OUT.module-insns"
 
-step 4/10 "instructions of SMC-D (a: dibs loopback, b: the base kernel's SMC_LO)"
+step 4/11 "instructions of SMC-D (a: dibs loopback, b: the base kernel's SMC_LO)"
 bad=0
 guest x86 insns -i >"$OUT.insns-a"
 guest x86-base insns -i >"$OUT.insns-b"
@@ -93,7 +93,7 @@ done | gawk -f "$TOP/scripts/bench-stats.awk" \
 	-v bounds='instructions_per_round_trip_64B=<1.03 instructions_per_64B_message=<1.03' ||
 	bad=1
 
-step 5/10 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
+step 5/11 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
 guest x86 nets >"$OUT.nets"
 s=stream_64K_writes_64K_buffers_MB/s
 aims="$s:smc/tcp:>2.5:>1 stream_64K_writes_1024K_buffers_MB/s:smc/tcp:>3"
@@ -102,7 +102,16 @@ aims+=" $s:smc/unix:>1.2 round_trip_64B_us:smc/unix:<0.9"
 gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX" \
 	-v ratios="smc/tcp smc/unix" -v aims="$aims" "$OUT.nets" || bad=1
 
-step 6/10 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
+step 6/11 "applications in one guest, with default buffers"
+guest x86 apps -m 2048 >"$OUT.apps"
+aims=sockperf_64B_beside_iperf3_p99_us:smc/tcp:'<1'
+for f in redis_SET_1K redis_GET_1K nginx_1000_connections; do
+	aims+=" ${f}_requests/s:smc/tcp:>1.5"
+done
+gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D" -v ratios=smc/tcp \
+	-v aims="$aims" "$OUT.apps" || bad=1
+
+step 7/11 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
 : >"$OUT.pairs"
 for ((i = 1; i <= PAIRS; i++)); do
 	say "pair $i of $PAIRS"
@@ -120,16 +129,16 @@ for b in 64K 1024K; do
 done
 gawk -f "$TOP/scripts/bench-stats.awk" -v bounds="$bounds" "$OUT.pairs" || bad=1
 
-step 7/10 "SMC-D over virtio-dibs (two guests) against TCP over virtio-net"
+step 8/11 "SMC-D over virtio-dibs (two guests) against TCP over virtio-net"
 "$TOP/scripts/bench-pair.sh" || bad=1
 
-step 8/10 "what a guest that floods the fabric costs two others"
+step 9/11 "what a guest that floods the fabric costs two others"
 "$TOP/scripts/bystander.sh" || bad=1
 
-step 9/10 "SMC-D over ISM functions (two s390x guests) against TCP over virtio-net"
+step 10/11 "SMC-D over ISM functions (two s390x guests) against TCP over virtio-net"
 "$TOP/scripts/bench-pair.sh" s390 || bad=1
 
-step 10/10 "1 MiB through a console over dibs and through hvc (aim: 10 times as fast)"
+step 11/11 "1 MiB through a console over dibs and through hvc (aim: 10 times as fast)"
 "$TOP/scripts/bench-console.sh" || bad=1
 say "accelerator: $(cat "$B"/accel-amd64-* 2>/dev/null || echo "${ACCEL:-?}"), CPUs: $CPUS"
 exit $bad

@@ -17,7 +17,7 @@ ARCH=${1:-amd64}
 PKGS=(base-files base-passwd bash busybox coreutils dash diffutils gawk grep
 	iproute2 kmod libc-bin login mount procps psmisc sed util-linux)
 # What make demo and make bench show.
-APPS=(nginx-light curl redis-server redis-tools iperf3 sockperf)
+APPS=(nginx-light curl redis-server redis-tools iperf3 sockperf wrk)
 
 case $ARCH in
 amd64) PKGS+=("${APPS[@]}") ;;

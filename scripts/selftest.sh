@@ -62,7 +62,7 @@ build_modules() {
 	mods=$B/selftests-$1
 	rm -rf "$mods" "$work"
 	mkdir -p "$mods/dibs/test_modules" "$work"
-	cp "$TOP/$SRC"/test_modules/*.c "$work/"
+	cp "$TOP/$SRC"/test_modules/*.[ch] "$work/"
 	grep -E '^(obj-m|ifdef|endif)' "$TOP/$SRC/test_modules/Makefile" >"$work/Makefile"
 	use_variant "$1"
 	quietly "$B/log/selftest-modules-$1" kmake M="$work" modules

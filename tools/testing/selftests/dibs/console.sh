@@ -228,6 +228,48 @@ hostile() {
 	state_is 0 connected && state_is 1 connected && lo_del lo2
 }
 
+# line_of GID: the number of its console's line
+line_of() {
+	local l
+	for l in "$LINE"*; do
+		[ "$(<"$l/peer_gid")" != "$1" ] || echo "${l#"$LINE"}"
+	done
+}
+
+typed_to() {
+	[ "$(</sys/module/dcon_many/parameters/typed)" -eq "$1" ]
+}
+
+# One system is the terminal of many, each on a line of its own
+many() {
+	local ko=$DIR/test_modules/dcon_many.ko dev n lines=()
+
+	[ -e "$ko" ] || {
+		echo "no $ko"
+		return 4
+	}
+	for dev in lo{100..163}; do
+		lo_add "$dev" || return
+	done
+	insmod "$ko" peer="$(<$SYS/lo/gid)" || return
+	for dev in lo{100..163}; do
+		n=$(line_of "$(<$SYS/"$dev"/gid)")
+		lines+=("$n")
+		same connected "$(<"$LINE$n/state")" "state of line $n" || return
+		same "$dev" "$(dibs_tty receive "/dev/ttyDIBS$n" 100)" "what came" || return
+		printf %s "$dev" | dibs_tty send "/dev/ttyDIBS$n" || return
+	done
+	same 64 "$(printf '%s\n' "${lines[@]}" | sort -u | wc -l)" "number of lines" || return
+	within 10 typed_to 64 && state_is 0 connected && state_is 1 connected || return
+	rmmod dcon_many || return
+	for n in "${lines[@]}"; do
+		within 10 state_is "$n" disconnected || return
+	done
+	for dev in lo{100..163}; do
+		lo_del "$dev" || return
+	done
+}
+
 # Opened and closed all the time while much comes
 open_close() {
 	local i pid
@@ -276,7 +318,7 @@ is_module dibs_console || skip_all "dibs_console is not a module"
 unload dibs_console || skip_all "dibs_console is in use"
 modprobe dibs_console || skip_all "dibs_console does not load"
 ktap_print_header
-ktap_set_plan 19
+ktap_set_plan 20
 result "strangers are not connected" strangers
 result "refusal is seen at both ends" refused
 result "values that make no sense" bad_values
@@ -292,6 +334,7 @@ result "break" break_arrives
 result "SysRq only where it is allowed" sysrq
 result "discovery among those that are allowed" discovered
 result "a console that keeps to no rule" hostile
+result "64 consoles" many
 result "open and close while much comes" open_close
 result "the device leaves" device_leaves
 result "the module leaves" module_leaves

@@ -13,32 +13,12 @@
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/sched.h>
-#include <linux/sizes.h>
 #include <linux/string.h>
 
-/* As in Documentation/networking/dibs-console.rst */
-#define HOSTILE_MAGIC		0x4e4f4344
-#define HOSTILE_CONSOLE_OFFER	0xdc010101
-#define HOSTILE_CONSOLE_BYE	0xdc010102
-#define HOSTILE_TERMINAL_OFFER	0xdc010201
-#define HOSTILE_TERMINAL_BYE	0xdc010202
-#define HOSTILE_RING		SZ_4K
-#define HOSTILE_RING_SIZE	SZ_32K
-#define HOSTILE_HEADER		96
-#define HOSTILE_PROD		80
+#include "dcon_peer.h"
 
 /* Events in a row */
 #define HOSTILE_NOISE		1000
-
-struct hostile_setup {
-	__le32 magic;
-	__le16 version;
-	__le16 reserved;
-	__le32 size;
-	__le32 reserved2;
-	__le64 nonce;
-	__le64 echo;
-};
 
 static char *dev = "lo2";
 module_param(dev, charp, 0);
@@ -92,10 +72,10 @@ static void hostile_handle_event(struct dibs_dev *dibs,
 	if (event->type != DIBS_SW_EVENT ||
 	    !uuid_equal(&event->gid, &hostile_peer))
 		return;
-	if (event->subtype == HOSTILE_TERMINAL_OFFER) {
+	if (event->subtype == PEER_TERMINAL_OFFER) {
 		WRITE_ONCE(hostile_tok, event->data);
 		complete(&hostile_answered);
-	} else if (event->subtype == HOSTILE_TERMINAL_BYE &&
+	} else if (event->subtype == PEER_TERMINAL_BYE &&
 		   event->data == READ_ONCE(hostile_tok)) {
 		WRITE_ONCE(hostile_bye, true);
 	}
@@ -127,17 +107,17 @@ static int hostile_move(u32 offset, const void *data, u32 len)
 /* All that a good console would do */
 static int hostile_set_up(void)
 {
-	struct hostile_setup setup = {
-		.magic = cpu_to_le32(HOSTILE_MAGIC),
-		.version = cpu_to_le16(1),
-		.size = cpu_to_le32(HOSTILE_RING_SIZE),
+	struct peer_setup setup = {
+		.magic = cpu_to_le32(PEER_MAGIC),
+		.version = cpu_to_le16(PEER_VERSION),
+		.size = cpu_to_le32(PEER_RING_SIZE),
 		.nonce = cpu_to_le64(get_random_u64() | 1),
 	};
-	const struct hostile_setup *theirs;
+	const struct peer_setup *theirs;
 	int rc;
 
 	hostile_dmb = (struct dibs_dmb) {
-		.dmb_len = HOSTILE_RING + HOSTILE_RING_SIZE,
+		.dmb_len = PEER_RING + PEER_RING_SIZE,
 		.rgid = hostile_peer,
 	};
 	rc = dibs_register_dmb(hostile_dev, &hostile_dmb, &hostile_client);
@@ -145,7 +125,7 @@ static int hostile_set_up(void)
 		return rc;
 	WRITE_ONCE(hostile_bye, false);
 	reinit_completion(&hostile_answered);
-	hostile_say(HOSTILE_CONSOLE_OFFER, hostile_dmb.dmb_tok);
+	hostile_say(PEER_CONSOLE_OFFER, hostile_dmb.dmb_tok);
 	rc = -ETIMEDOUT;
 	if (wait_for_completion_timeout(&hostile_answered, HZ / 5)) {
 		theirs = hostile_dmb.cpu_addr;
@@ -160,25 +140,26 @@ static int hostile_set_up(void)
 /* Some of it is what a good console would do, or it would never get far */
 static int hostile_round(void)
 {
-	u8 junk[HOSTILE_HEADER];
+	u8 junk[sizeof(struct peer_header)];
 	u32 offset, len, prod[2] = { };
 
 	switch (get_random_u32_below(8)) {
 	case 0:
-		offset = get_random_u32_below(HOSTILE_HEADER);
-		len = 1 + get_random_u32_below(HOSTILE_HEADER - offset);
+		offset = get_random_u32_below(sizeof(struct peer_header));
+		len = 1 + get_random_u32_below(sizeof(struct peer_header) - offset);
 		get_random_bytes(junk, len);
 		return hostile_move(offset, junk, len);
 	case 1:
-		hostile_say(HOSTILE_CONSOLE_OFFER, get_random_u64());
+		hostile_say(PEER_CONSOLE_OFFER, get_random_u64());
 		return 0;
 	case 2:
-		hostile_say(HOSTILE_CONSOLE_BYE + get_random_u32_below(512),
+		hostile_say(PEER_CONSOLE_BYE + get_random_u32_below(512),
 			    get_random_u64());
 		return 0;
 	default:
-		prod[0] = get_random_u32_below(HOSTILE_RING_SIZE);
-		return hostile_move(HOSTILE_PROD, prod, sizeof(prod));
+		prod[0] = get_random_u32_below(PEER_RING_SIZE);
+		return hostile_move(offsetof(struct peer_header, prod), prod,
+				    sizeof(prod));
 	}
 }
 
@@ -189,7 +170,7 @@ static void hostile_noise(void)
 
 	for (i = 0; i < HOSTILE_NOISE; i++) {
 		hostile_say(i & 1 ? get_random_u32() :
-			    HOSTILE_CONSOLE_OFFER + get_random_u32_below(512),
+			    PEER_CONSOLE_OFFER + get_random_u32_below(512),
 			    get_random_u64());
 		cond_resched();
 	}

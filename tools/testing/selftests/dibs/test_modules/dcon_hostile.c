@@ -138,21 +138,21 @@ static int hostile_set_up(void)
 }
 
 /* Some of it is what a good console would do, or it would never get far */
-static int hostile_round(void)
+static int hostile_round(bool events)
 {
 	u8 junk[sizeof(struct peer_header)];
 	u32 offset, len, prod[2] = { };
 
-	switch (get_random_u32_below(8)) {
+	switch (get_random_u32_below(events ? 8 : 6)) {
 	case 0:
-		offset = get_random_u32_below(sizeof(struct peer_header));
-		len = 1 + get_random_u32_below(sizeof(struct peer_header) - offset);
+		offset = get_random_u32_below(sizeof(junk));
+		len = 1 + get_random_u32_below(sizeof(junk) - offset);
 		get_random_bytes(junk, len);
 		return hostile_move(offset, junk, len);
-	case 1:
+	case 6:
 		hostile_say(PEER_CONSOLE_OFFER, get_random_u64());
 		return 0;
-	case 2:
+	case 7:
 		hostile_say(PEER_CONSOLE_BYE + get_random_u32_below(512),
 			    get_random_u64());
 		return 0;
@@ -179,6 +179,7 @@ static void hostile_noise(void)
 static void hostile_run(void)
 {
 	unsigned int i = 0;
+	bool events;
 
 	while (i < rounds) {
 		if (hostile_set_up()) {
@@ -187,8 +188,10 @@ static void hostile_run(void)
 			continue;
 		}
 		connections++;
+		/* an offer ends a connection in order, before its header is seen */
+		events = !(connections & 1);
 		while (i++ < rounds && !READ_ONCE(hostile_bye))
-			if (hostile_round())
+			if (hostile_round(events))
 				break;
 		ended++;
 		dibs_unregister_dmb(hostile_dev, &hostile_dmb, &hostile_client);

@@ -11,6 +11,7 @@
 #include <linux/iopoll.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/string.h>
 
@@ -31,18 +32,18 @@ MODULE_PARM_DESC(connections, "how many consoles were connected");
  * struct many - a console
  * @dibs: its device, NULL if that has left
  * @dmb: what the terminal writes to; its token is 0 if there is none
- * @nonce: of the connection
  * @tok: of the terminal's DMB
  * @answered: there is @tok
  */
 struct many {
 	struct dibs_dev *dibs;
 	struct dibs_dmb dmb;
-	u64 nonce;
 	u64 tok;
 	struct completion answered;
 };
 
+/* A device and its DMB do not go while they are used */
+static DEFINE_MUTEX(many_lock);
 static struct many many[MANY_MAX];
 static unsigned int nr_many;
 static uuid_t many_peer;
@@ -65,9 +66,11 @@ static void many_del_dev(struct dibs_dev *dibs)
 {
 	struct many *m = dibs_get_priv(dibs, &many_client);
 
+	mutex_lock(&many_lock);
 	if (m->dmb.dmb_tok)
 		dibs_unregister_dmb(dibs, &m->dmb, &many_client);
 	m->dibs = NULL;
+	mutex_unlock(&many_lock);
 }
 
 static void many_handle_irq(struct dibs_dev *dibs, unsigned int idx, u16 mask)
@@ -82,7 +85,7 @@ static void many_handle_event(struct dibs_dev *dibs,
 	if (event->type != DIBS_SW_EVENT || !uuid_equal(&event->gid, &many_peer) ||
 	    event->subtype != PEER_TERMINAL_OFFER)
 		return;
-	m->tok = event->data;
+	WRITE_ONCE(m->tok, event->data);
 	complete(&m->answered);
 }
 
@@ -106,7 +109,8 @@ static const struct peer_header *many_header(const struct many *m)
 static int many_move(struct many *m, unsigned int offset, const void *data,
 		     unsigned int len)
 {
-	return dibs_move_data(m->dibs, m->tok, 0, true, offset, data, len);
+	return dibs_move_data(m->dibs, READ_ONCE(m->tok), 0, true, offset, data,
+			      len);
 }
 
 static int many_offer(struct many *m)
@@ -135,6 +139,7 @@ static int many_set_up(struct many *m)
 		.setup.magic = cpu_to_le32(PEER_MAGIC),
 		.setup.version = cpu_to_le16(PEER_VERSION),
 		.setup.size = cpu_to_le32(PEER_RING_SIZE),
+		.setup.nonce = cpu_to_le64(get_random_u64() | 1),
 		.flags = cpu_to_le32(PEER_READY),
 	};
 	const struct peer_header *theirs = many_header(m);
@@ -142,8 +147,6 @@ static int many_set_up(struct many *m)
 	__le64 echo;
 	int rc, len;
 
-	m->nonce = get_random_u64() | 1;
-	header.setup.nonce = cpu_to_le64(m->nonce);
 	header.setup.echo = READ_ONCE(theirs->setup.nonce);
 	rc = many_move(m, 0, &header, sizeof(header));
 	if (rc)
@@ -176,8 +179,10 @@ static int typed_get(char *buf, const struct kernel_param *kp)
 {
 	unsigned int i, n = 0;
 
+	mutex_lock(&many_lock);
 	for (i = 0; i < connections; i++)
 		n += many[i].dibs && many_was_typed(&many[i]);
+	mutex_unlock(&many_lock);
 	return sysfs_emit(buf, "%u\n", n);
 }
 
@@ -186,6 +191,21 @@ static const struct kernel_param_ops typed_ops = {
 };
 module_param_cb(typed, &typed_ops, NULL, 0444);
 MODULE_PARM_DESC(typed, "how many have got the name of their device");
+
+static int many_connect(struct many *m)
+{
+	int rc = -ENODEV;
+
+	mutex_lock(&many_lock);
+	if (m->dibs)
+		rc = many_offer(m);
+	if (!rc)
+		rc = many_set_up(m);
+	if (!rc)
+		connections++;
+	mutex_unlock(&many_lock);
+	return rc;
+}
 
 static int __init many_init(void)
 {
@@ -197,13 +217,8 @@ static int __init many_init(void)
 	rc = dibs_register_client(&many_client);
 	if (rc)
 		return rc;
-	for (i = 0; i < nr_many && !rc; i++) {
-		rc = many_offer(&many[i]);
-		if (!rc)
-			rc = many_set_up(&many[i]);
-		if (!rc)
-			connections++;
-	}
+	for (i = 0; i < nr_many && !rc; i++)
+		rc = many_connect(&many[i]);
 	if (rc)
 		dibs_unregister_client(&many_client);
 	return rc;

@@ -6,7 +6,9 @@
 #ifndef DCON_PEER_H
 #define DCON_PEER_H
 
+#include <linux/build_bug.h>
 #include <linux/sizes.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 #define PEER_MAGIC		0x4e4f4344
@@ -46,5 +48,8 @@ struct peer_header {
 	struct peer_pos prod;
 	struct peer_pos cons;
 };
+
+static_assert(offsetof(struct peer_header, prod) == 80);
+static_assert(sizeof(struct peer_header) == 96);
 
 #endif

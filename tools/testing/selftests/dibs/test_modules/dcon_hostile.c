@@ -32,6 +32,10 @@ static unsigned int rounds = 10000;
 module_param(rounds, uint, 0);
 MODULE_PARM_DESC(rounds, "how often to write something");
 
+static bool events = true;
+module_param(events, bool, 0);
+MODULE_PARM_DESC(events, "send events while a connection is up");
+
 static unsigned int connections;
 module_param(connections, uint, 0444);
 MODULE_PARM_DESC(connections, "how often a connection was set up");
@@ -138,7 +142,7 @@ static int hostile_set_up(void)
 }
 
 /* Some of it is what a good console would do, or it would never get far */
-static int hostile_round(bool events)
+static int hostile_round(void)
 {
 	u8 junk[sizeof(struct peer_header)];
 	u32 offset, len, prod[2] = { };
@@ -179,7 +183,6 @@ static void hostile_noise(void)
 static void hostile_run(void)
 {
 	unsigned int i = 0;
-	bool events;
 
 	while (i < rounds) {
 		if (hostile_set_up()) {
@@ -188,10 +191,8 @@ static void hostile_run(void)
 			continue;
 		}
 		connections++;
-		/* an offer ends a connection in order, before its header is seen */
-		events = !(connections & 1);
 		while (i++ < rounds && !READ_ONCE(hostile_bye))
-			if (hostile_round(events))
+			if (hostile_round())
 				break;
 		ended++;
 		dibs_unregister_dmb(hostile_dev, &hostile_dmb, &hostile_client);

@@ -210,8 +210,10 @@ static void wait_for_echo(int fd)
 			die("write");
 		got = poll(&pfd, 1, 200);
 	}
-	if (!got)
-		die("no echo");
+	if (!got) {
+		errno = ETIMEDOUT;
+		die("echo");
+	}
 	while (poll(&pfd, 1, 500) > 0)
 		if (read(fd, &c, 1) != 1)
 			die("read");

@@ -116,10 +116,11 @@ static struct fake *fake_of_test(void)
 
 static void fake_log(struct fake *fake, unsigned int len)
 {
-	struct fake_req *req = &fake->req[fake->cmds];
+	struct fake_req *req;
 
 	if (fake->cmds++ >= FAKE_LOG)
 		return;
+	req = &fake->req[fake->cmds - 1];
 	if (len > sizeof(req->word) || len % 8) {
 		fake->broken = true;
 		return;

@@ -75,9 +75,18 @@ unloaded() {
 	! joined b && bye b && joined a && has a unload && ! joined a && bye a
 }
 
+# A guest that would lose signals does not start
+refused() {
+	local out
+	! out=$(timeout 20 "$("$TOP/scripts/qemu.sh")" qemu-system-s390x -nodefaults -display none \
+		-S -smp 1 -plugin "$B/dibs/plain/pcistb.so,ism=0x10:$RUN/main/a.sock" 2>&1) &&
+		grep -F 'maxcpus=2 or more is needed' <<<"$out"
+}
+
 # short: what takes a minute
 short() {
 	daemon main plain 0x07c1 a b
+	result "a guest with one CPU only is refused" refused
 	boot "a 2 main/a" "b 3 main/b"
 	result "SMC-D in both directions" both_ways
 	result "a guest is killed" killed

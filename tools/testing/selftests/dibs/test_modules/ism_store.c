@@ -104,8 +104,8 @@ static bool bad_blocks(u8 *data)
 	       is(SUPPRESSED, block(BAR_MOVE, 9), NO_TOKEN + PAGE_SIZE - 8, data) &&
 	       is(SUPPRESSED, block(BAR_CMD, PAGE_SIZE), 8, data) &&
 	       is(CC_ERROR, block(6, 16), 8, data) &&
-	       is(CC_NO_FUNCTION, ZPCI_CREATE_REQ(fh ^ 0x5555, BAR_CMD, 16), 8, data) &&
-	       is(CC_NO_FUNCTION, ZPCI_CREATE_REQ(fh & ~BIT(31), BAR_CMD, 16), 8, data);
+	       is(CC_NO_FUNCTION, ZPCI_CREATE_REQ((fh ^ 0x5555), BAR_CMD, 16), 8, data) &&
+	       is(CC_NO_FUNCTION, ZPCI_CREATE_REQ((fh & ~BIT(31)), BAR_CMD, 16), 8, data);
 }
 
 /* A block that is in memory up to its last bytes, and one that is not at all */

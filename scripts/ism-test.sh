@@ -19,8 +19,7 @@ if [ "${1-}" = --long ]; then
 	shift
 fi
 VARIANT=${1:-s390}
-NAME=ism-${VARIANT#s390}
-NAME=${NAME%-}
+NAME=ism${VARIANT#s390}
 ROUNDS=${ROUNDS:-50} MOVES=${MOVES:-20} DAEMONS=${DAEMONS:-3}
 SLOW_MS=5000 # how long a connection may outlive its peer
 BOOT_SECONDS=600

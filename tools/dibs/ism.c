@@ -8,7 +8,8 @@
  *
  * A command can be executed again by the next worker. It has a number, which is that of
  * the message it came with, and leaves it behind before its first effect and after its
- * last: from then on what the effects have made is no reason to refuse it.
+ * last: from then on what the effects have made is no reason to refuse it. Only what is
+ * made to go wrong is counted again if a worker dies with it.
  */
 #include <ctype.h>
 #include <endian.h>
@@ -292,6 +293,8 @@ static enum fabric_status unreg_sba(const struct call *c)
 	begin(c);
 	fabric_leave(p->fabric, p->nr, port_now());
 	atomic_store(&p->st->ism.sba, 0);
+	/* or events would be written to what was its memory, were it to come back */
+	atomic_store(&p->st->ism.ieq, 0);
 	return FABRIC_OK;
 }
 
@@ -694,11 +697,35 @@ static bool config_writable(uint32_t at)
 	       (at >= CAP_MSI + PCI_MSI_ADDRESS_LO && at < CAP_MSI + PCI_MSI_DATA_64 + 2);
 }
 
+static void leave(struct port *p)
+{
+	struct ism_state *ism = &p->st->ism;
+	uint32_t i;
+
+	fabric_leave(p->fabric, p->nr, port_now());
+	atomic_store(&ism->sba, 0);
+	atomic_store(&ism->ieq, 0);
+	ism->vlan_required = 0;
+	for (i = 0; i < ISM_MAX_VLANS; i++)
+		atomic_store(&ism->vlan[i], 0);
+}
+
+/* Is the function to have no access to memory any more, by what is written there? */
+static bool config_ends_dma(const struct port *p, uint64_t offset, const uint8_t *buf,
+			    uint32_t len)
+{
+	return offset <= PCI_COMMAND && len > PCI_COMMAND - offset &&
+	       p->st->ism.config[PCI_COMMAND] & PCI_COMMAND_MASTER &&
+	       !(buf[PCI_COMMAND - offset] & PCI_COMMAND_MASTER);
+}
+
 static void config_write(struct port *p, uint64_t offset, const uint8_t *buf,
 			 uint32_t len)
 {
 	uint32_t i;
 
+	if (config_ends_dma(p, offset, buf, len))
+		leave(p);
 	for (i = 0; i < len; i++)
 		if (config_writable(offset + i))
 			p->st->ism.config[offset + i] = buf[i];
@@ -740,19 +767,6 @@ static int region_write(struct port *p, uint32_t region, uint64_t offset,
 		return -EOPNOTSUPP;
 	config_write(p, offset, buf, len);
 	return 0;
-}
-
-static void leave(struct port *p)
-{
-	struct ism_state *ism = &p->st->ism;
-	uint32_t i;
-
-	fabric_leave(p->fabric, p->nr, port_now());
-	atomic_store(&ism->sba, 0);
-	atomic_store(&ism->ieq, 0);
-	ism->vlan_required = 0;
-	for (i = 0; i < ISM_MAX_VLANS; i++)
-		atomic_store(&ism->vlan[i], 0);
 }
 
 static void disable(struct port *p)

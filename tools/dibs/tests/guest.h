@@ -117,6 +117,9 @@ void g_reg_write(struct guest *g, uint32_t region, uint64_t offset, uint64_t val
 		 uint32_t len);
 bool g_gone(struct guest *g);
 
+/* A clock */
+long now_ms(void);
+
 /* The device */
 void g_setup(struct guest *g);
 void g_setup_queue(struct guest *g, int nr);

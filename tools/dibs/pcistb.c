@@ -50,7 +50,7 @@ int qemu_plugin_version = 7;
 
 /**
  * struct function - an ISM function
- * @fh: its handle without the bit that says that it is enabled; 0 if not known yet
+ * @fh: its handle, with the bit that says that it is enabled; 0 if not known yet
  * @uid: by which it is found
  * @pnetid: name of its network, "" if it has none
  * @pchid: its physical channel
@@ -107,7 +107,13 @@ struct cpu {
 static struct function functions[MAX_FUNCTIONS];
 static unsigned int nr_functions;
 static struct cpu *cpus;
-static struct site *_Atomic sites;
+
+/* By address. What a guest makes QEMU translate must not take memory without end. */
+#define MAX_SITES	65536
+#define NR_BUCKETS	4096
+
+static struct site *_Atomic buckets[NR_BUCKETS];
+static _Atomic unsigned int nr_sites;
 
 /* -------------------------------- registers -------------------------------- */
 
@@ -282,7 +288,11 @@ static bool open_function(struct function *f, const char *path)
 #define CLP_UTIL	128
 #define CLP_UTIL_LEN	64
 
+/* Of what sets a function, the handle it has then */
+#define CLP_NEW_FH	16
+
 #define CLP_QUERY_FUNCTION	0x0003
+#define CLP_SET_FUNCTION	0x0005
 #define CLP_OK			0x0010
 #define CLP_HAS_UTIL		0x01
 #define PFT_ISM			0x05
@@ -332,25 +342,57 @@ static struct function *function_of_uid(uint32_t uid)
 	return NULL;
 }
 
-/* The block has been answered: the handle of a function is learned from it */
+static struct function *function_of_fh(uint32_t fh)
+{
+	unsigned int i;
+	uint32_t own;
+
+	for (i = 0; i < nr_functions; i++) {
+		own = atomic_load(&functions[i].fh);
+		if (own && !((own ^ fh) & ~FH_ENABLED))
+			return &functions[i];
+	}
+	return NULL;
+}
+
+/* What a function is: the handle that is asked with is its own */
+static bool after_query(uint8_t *b)
+{
+	struct function *f = function_of_uid(be_get(b + CLP_RESPONSE + CLP_UID, 4));
+
+	if (!f)
+		return false;
+	atomic_store(&f->fh, be_get(b + CLP_FH, 4));
+	describe(f, b + CLP_RESPONSE);
+	return true;
+}
+
+/* It was enabled or disabled */
+static void after_set(const uint8_t *b)
+{
+	struct function *f = function_of_fh(be_get(b + CLP_FH, 4));
+
+	if (f)
+		atomic_store(&f->fh, be_get(b + CLP_RESPONSE + CLP_NEW_FH, 4));
+}
+
+/* The block has been answered: the handles of functions are learned from it */
 static void after_clp(struct cpu *c, uint64_t block)
 {
-	struct function *f;
+	uint16_t command;
 	uint8_t *b;
 
 	if (!qemu_plugin_read_memory_vaddr(block, c->memory,
 					   CLP_RESPONSE + CLP_UTIL + CLP_UTIL_LEN))
 		return;
 	b = c->memory->data;
-	if (be_get(b + CLP_COMMAND, 2) != CLP_QUERY_FUNCTION ||
-	    be_get(b + CLP_RESPONSE + CLP_CODE, 2) != CLP_OK)
+	command = be_get(b + CLP_COMMAND, 2);
+	if (be_get(b + CLP_RESPONSE + CLP_CODE, 2) != CLP_OK)
 		return;
-	f = function_of_uid(be_get(b + CLP_RESPONSE + CLP_UID, 4));
-	if (!f)
-		return;
-	atomic_store(&f->fh, be_get(b + CLP_FH, 4) & ~FH_ENABLED);
-	describe(f, b + CLP_RESPONSE);
-	qemu_plugin_write_memory_vaddr(block, c->memory);
+	if (command == CLP_SET_FUNCTION)
+		after_set(b);
+	else if (command == CLP_QUERY_FUNCTION && after_query(b))
+		qemu_plugin_write_memory_vaddr(block, c->memory);
 }
 
 static void before_clp(unsigned int cpu, void *arg)
@@ -397,14 +439,12 @@ struct request {
 	uint64_t from;
 };
 
-static struct function *function_of_fh(uint32_t fh)
+/* One that blocks can be stored to */
+static struct function *enabled_function(uint32_t fh)
 {
-	unsigned int i;
+	struct function *f = fh & FH_ENABLED ? function_of_fh(fh) : NULL;
 
-	for (i = 0; i < nr_functions && (fh & FH_ENABLED); i++)
-		if (atomic_load(&functions[i].fh) == (fh & ~FH_ENABLED))
-			return &functions[i];
-	return NULL;
+	return f && atomic_load(&f->fh) == fh ? f : NULL;
 }
 
 static uint64_t address(uint64_t psw, uint64_t at)
@@ -423,7 +463,7 @@ static bool decode(struct cpu *c, const struct site *s, struct request *r)
 	uint64_t psw = get(c, c->pswm);
 
 	r->word = get(c, c->gpr[s->r1]);
-	r->f = function_of_fh(r->word >> 32);
+	r->f = enabled_function(r->word >> 32);
 	if (!r->f || (psw & PSW_PROBLEM) ||
 	    ((psw & PSW_ASC) != PSW_ASC_PRIMARY && (psw & PSW_ASC) != PSW_ASC_HOME))
 		return false;
@@ -549,55 +589,78 @@ static void after(unsigned int cpu, void *arg)
 		after_clp(c, clp);
 }
 
+/* Instructions are at even addresses */
+static struct site *_Atomic *bucket(uint64_t va)
+{
+	return &buckets[va / 2 % NR_BUCKETS];
+}
+
 static bool follows_clp(uint64_t va)
 {
+	uint64_t before = va - CLP_LEN;
 	const struct site *s;
 
-	for (s = atomic_load(&sites); s; s = s->next)
-		if (s->len == CLP_LEN && s->va + s->len == va)
+	for (s = atomic_load(bucket(before)); s; s = s->next)
+		if (s->len == CLP_LEN && s->va == before)
 			return true;
 	return false;
 }
 
-/* The same for an instruction that is translated again */
+/* The same for an instruction that is translated again; NULL if there are too many */
 static struct site *site_get(const struct site *want)
 {
+	struct site *_Atomic *first = bucket(want->va);
 	struct site *s;
 
-	for (s = atomic_load(&sites); s; s = s->next)
+	for (s = atomic_load(first); s; s = s->next)
 		if (s->va == want->va && s->len == want->len && s->r1 == want->r1 &&
 		    s->r3 == want->r3 && s->b2 == want->b2 && s->d2 == want->d2)
 			return s;
+	if (atomic_fetch_add(&nr_sites, 1) >= MAX_SITES) {
+		atomic_fetch_sub(&nr_sites, 1);
+		return NULL;
+	}
 	s = malloc(sizeof(*s));
 	if (!s)
 		abort();
 	*s = *want;
-	s->next = atomic_load(&sites);
-	while (!atomic_compare_exchange_weak(&sites, &s->next, s))
+	s->next = atomic_load(first);
+	while (!atomic_compare_exchange_weak(first, &s->next, s))
 		;
 	return s;
 }
 
-static void on_instruction(struct qemu_plugin_insn *insn)
+/* What it is, if it is one of those that matter here */
+static bool decode_instruction(struct qemu_plugin_insn *insn, struct site *s)
 {
-	struct site s = { .va = qemu_plugin_insn_vaddr(insn) };
 	uint8_t b[6] = { 0 };
 
-	if (follows_clp(s.va))
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, after, CB_RW_REGS, NULL);
-	s.len = qemu_plugin_insn_data(insn, b, sizeof(b));
-	if (s.len == CLP_LEN && b[0] == 0xb9 && b[1] == 0xa0) {
-		s.r3 = b[3] & 0xf;
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, before_clp, CB_RW_REGS,
-						       site_get(&s));
-	} else if (s.len == PCISTB_LEN && b[0] == 0xeb && b[5] == 0xd0) {
-		s.r1 = b[1] >> 4;
-		s.r3 = b[1] & 0xf;
-		s.b2 = b[2] >> 4;
-		s.d2 = (int8_t)b[4] * 4096 + (b[2] & 0xf) * 256 + b[3];
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, do_pcistb, CB_RW_REGS_PC,
-						       site_get(&s));
+	s->len = qemu_plugin_insn_data(insn, b, sizeof(b));
+	if (s->len == CLP_LEN && b[0] == 0xb9 && b[1] == 0xa0) {
+		s->r3 = b[3] & 0xf;
+		return true;
 	}
+	if (s->len != PCISTB_LEN || b[0] != 0xeb || b[5] != 0xd0)
+		return false;
+	s->r1 = b[1] >> 4;
+	s->r3 = b[1] & 0xf;
+	s->b2 = b[2] >> 4;
+	s->d2 = (int8_t)b[4] * 4096 + (b[2] & 0xf) * 256 + b[3];
+	return true;
+}
+
+static void on_instruction(struct qemu_plugin_insn *insn)
+{
+	struct site here = { .va = qemu_plugin_insn_vaddr(insn) };
+	struct site *s;
+
+	if (follows_clp(here.va))
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, after, CB_RW_REGS, NULL);
+	s = decode_instruction(insn, &here) ? site_get(&here) : NULL;
+	if (s && s->len == CLP_LEN)
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, before_clp, CB_RW_REGS, s);
+	else if (s)
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, do_pcistb, CB_RW_REGS_PC, s);
 }
 
 static void on_translation(struct qemu_plugin_tb *tb, void *arg)

@@ -3,9 +3,9 @@
  * PCI STORE BLOCK to an ISM function, as the architecture has it: the blocks that
  * it takes, and the exceptions and condition codes of those that it does not.
  *
- * The module loads if all of that is so, with the driver bound to the function.
- * Blocks go to where they do no harm: the payload of a command that never comes,
- * and DMBs that do not exist.
+ * The module loads if all of that is so. Blocks go to where they do no harm: the
+ * payload of a command that never comes, and DMBs that do not exist. A function that
+ * no driver is bound to is disabled and enabled, too.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -122,6 +122,20 @@ static bool absent_blocks(u8 *end)
 	       is(CC_DONE, block(BAR_CMD, 8), 8, end - 8);
 }
 
+/* While it is, nobody has the handle that it had before */
+static bool disabled(struct zpci_dev *zdev, u8 *data)
+{
+	bool ok;
+
+	if (zpci_disable_device(zdev))
+		return false;
+	ok = is(CC_NO_FUNCTION, block(BAR_CMD, 16), 8, data);
+	if (zpci_reenable_device(zdev))
+		return false;
+	fh = zdev->fh;
+	return ok;
+}
+
 static int __init ism_store_init(void)
 {
 	struct pci_dev *pdev;
@@ -135,7 +149,9 @@ static int __init ism_store_init(void)
 	if (pdev && data && last) {
 		fh = to_zpci(pdev)->fh;
 		ok = good_blocks(data) && bad_blocks(data) &&
-		     absent_blocks(last + PAGE_SIZE) && good_blocks(data);
+		     absent_blocks(last + PAGE_SIZE) &&
+		     (pdev->driver || disabled(to_zpci(pdev), data)) &&
+		     good_blocks(data);
 	}
 	vfree(last);
 	kfree(data);

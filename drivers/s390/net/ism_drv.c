@@ -839,7 +839,7 @@ out:
 }
 EXPORT_SYMBOL_IF_KUNIT(ism_start);
 
-/* It interrupts only while it has the two; who fails here is disabled next */
+/* It interrupts only while it has the two; who fails here loses bus mastering next */
 VISIBLE_IF_KUNIT void ism_stop(struct ism_dev *ism)
 {
 	ism_cmd_simple(ism, ISM_UNREG_IEQ);

@@ -154,7 +154,11 @@ struct dcon_link_ops {
 	size_t (*receive)(struct dcon_link *link, const u8 *data, size_t len);
 	/** @receive_break: a break has arrived, at this place of the data */
 	void (*receive_break)(struct dcon_link *link);
-	/** @fetch: up to @len bytes to send. Return: how many. */
+	/**
+	 * @fetch: up to @len bytes to send. Called under &dcon_link.tx_lock instead
+	 * of with the link locked, and in atomic context if that is what
+	 * dcon_transmit_now() was called in. Return: how many.
+	 */
 	size_t (*fetch)(struct dcon_link *link, u8 *buf, size_t len);
 	/**
 	 * @changed: &dcon_link.state has changed, or what the peer says of
@@ -314,6 +318,7 @@ int dcon_tx_room(struct dcon_link *link);
 int dcon_send(struct dcon_link *link, const void *data, u32 len);
 int dcon_send_atomic(struct dcon_link *link, const void *data, u32 len);
 void dcon_send_over(struct dcon_link *link);
+bool dcon_transmit_now(struct dcon_link *link);
 void dcon_tx_lock(struct dcon_link *link);
 void dcon_tx_unlock(struct dcon_link *link);
 void dcon_tx_up(struct dcon_link *link);

@@ -4,7 +4,8 @@
  *
  * How a connection comes and goes. Events only leave a note with the link, and
  * signals only wake it up: all is done by one work item for each link, so that
- * nothing runs at the same time as something else.
+ * nothing runs at the same time as something else. Only sending does, which has a
+ * lock of its own.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -208,16 +208,20 @@ static void dcon_receive_ctl(struct dcon_link *link,
 }
 
 /*
- * Tell the peer how far the ring is empty. It needs a signal only if it can be
- * waiting for that: it does so when it sees the ring full, and after it has
+ * Tell the peer how far the ring is empty, when nothing more has come: what has may have
+ * an answer, which is not to wait for this move. It needs a signal only if it can be
+ * waiting for that: it does so when it sees the ring full, or nearly so, and after it has
  * told where the data ends.
  */
-static int dcon_tell_cons(struct dcon_link *link, u32 prod)
+static int dcon_tell_cons(struct dcon_link *link, u32 begin, u32 prod)
 {
 	struct dcon_pos cons = { .pos = cpu_to_le32(link->rx_pos) };
-	bool waits = prod - link->rx_told >= DCON_RING_SIZE / 2;
+	bool waits = prod - link->rx_told >= DCON_RING_SIZE / 4;
 
 	if (link->rx_pos == link->rx_told)
+		return 0;
+	if (link->rx_pos != begin &&
+	    link->rx_pos - link->rx_told < DCON_RING_SIZE / 4)
 		return 0;
 	link->rx_told = link->rx_pos;
 	return dcon_move(link, waits, offsetof(struct dcon_hdr, cons), &cons,
@@ -553,6 +557,40 @@ static void dcon_tx_set(struct dcon_link *link,
 	} while (rc);
 }
 
+/* A peer that has emptied the ring needs a signal for what comes next anyway */
+static int dcon_transmit_idle(struct dcon_link *link)
+{
+	bool again;
+
+	if (!READ_ONCE(link->up) || dcon_peer_cons(link) != link->tx_pos)
+		return -EAGAIN;
+	return dcon_transmit_locked(link, &again) ?: link->out_len ? 1 : 0;
+}
+
+/**
+ * dcon_transmit_now() - send at once what the peer can be waiting for
+ * @link: the link
+ *
+ * What is typed, and its echo, would be later by the time that it takes to have the
+ * link run. What is written to a peer that is busy goes with the next run, and
+ * more of it in one move.
+ *
+ * Context: any but NMI.
+ * Return: whether what was fetched was sent; if not, dcon_link_kick() has to be called.
+ */
+bool dcon_transmit_now(struct dcon_link *link)
+{
+	int rc;
+
+	if (!in_task() || !mutex_trylock(&link->tx_lock))
+		return false;
+	migrate_disable();
+	rc = dcon_transmit_idle(link);
+	dcon_tx_unlock(link);
+	return !rc;
+}
+EXPORT_SYMBOL_IF_KUNIT(dcon_transmit_now);
+
 /* From here on data can be sent */
 void dcon_tx_up(struct dcon_link *link)
 {
@@ -612,7 +650,7 @@ int dcon_exchange(struct dcon_link *link, bool *again)
 	dcon_receive_ctl(link, &view);
 	dcon_receive(link, &view);
 	*again = link->rx_pos != begin;
-	rc = dcon_tell_cons(link, view.prod);
+	rc = dcon_tell_cons(link, begin, view.prod);
 	smp_mb(); /* before the next look: pairs with the one in dcon_missed() */
 	if (!rc)
 		rc = dcon_transmit(link, again);

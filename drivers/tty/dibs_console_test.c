@@ -590,6 +590,9 @@ static void test_receive(struct kunit *test)
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 7);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "\0hello\377", 7);
+	/* told when there is nothing more urgent */
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 0);
+	run(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
 	/* nobody waits for that */
 	KUNIT_EXPECT_EQ(test, fake->signals, 0);
@@ -609,6 +612,7 @@ static void test_receive_wraps(struct kunit *test)
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 10);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "0123456789", 10);
+	run(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 2);
 }
 
@@ -622,15 +626,26 @@ static void test_receive_parts(struct kunit *test)
 	peer_says_prod(fake, RING);
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 100);
+	run(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 100);
 	KUNIT_EXPECT_EQ(test, fake->signals, 1);
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->signals, 1);
+	/* so much is told at once */
+	fake->take = RING / 4;
+	run(fake);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), RING / 4 + 100);
+	KUNIT_EXPECT_EQ(test, fake->signals, 2);
+	/* what is left is not enough to wait for */
+	fake->take = RING / 2;
+	run(fake);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 3 * (RING / 4) + 100);
 	fake->take = RING;
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, RING);
+	run(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), RING);
-	KUNIT_EXPECT_EQ(test, fake->signals, 2);
+	KUNIT_EXPECT_EQ(test, fake->signals, 3);
 }
 
 static void test_send(struct kunit *test)
@@ -683,6 +698,44 @@ static void test_send_full(struct kunit *test)
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->out_len, RING - 100);
 	KUNIT_EXPECT_EQ(test, prod_of(fake), RING + 92);
+}
+
+/* To who waits for it, and only once it is connected */
+static void test_send_now(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	fake_link_init(fake, DCON_TERMINAL);
+	fake->out = "abcdef";
+	fake->out_len = 1;
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	KUNIT_EXPECT_EQ(test, fake->out_len, 1);
+	fake->out_len = 0;
+	set_up_terminal(test);
+	fake->out_len = 1;
+	KUNIT_EXPECT_TRUE(test, dcon_transmit_now(&fake->link));
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 1);
+	KUNIT_EXPECT_EQ(test, fake->signals, 1);
+	/* it has not taken that yet */
+	fake->out_len = 2;
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	KUNIT_EXPECT_EQ(test, fake->out_len, 2);
+	peer_says_cons(fake, 1);
+	/* what could not be sent is sent when the link runs */
+	fake->busy = 1;
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 1);
+	run(fake);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
+	KUNIT_EXPECT_MEMEQ(test, (void *)fake->peer + DCON_RING, "abc", 3);
+	/* another task sends */
+	peer_says_cons(fake, 3);
+	fake->out_len = 1;
+	mutex_lock(&fake->link.tx_lock);
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	mutex_unlock(&fake->link.tx_lock);
+	KUNIT_EXPECT_TRUE(test, dcon_transmit_now(&fake->link));
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 4);
 }
 
 static void test_send_atomic(struct kunit *test)
@@ -1015,6 +1068,7 @@ static struct kunit_case dcon_test_cases[] = {
 	KUNIT_CASE(test_receive_parts),
 	KUNIT_CASE(test_send),
 	KUNIT_CASE(test_send_full),
+	KUNIT_CASE(test_send_now),
 	KUNIT_CASE(test_send_atomic),
 	KUNIT_CASE(test_break),
 	KUNIT_CASE(test_break_stays),

@@ -166,16 +166,17 @@ static size_t dcon_line_fetch(struct dcon_link *link, u8 *buf, size_t len)
 	struct dcon_line *line = link_to_line(link);
 	struct tty_port *port = &line->port;
 	unsigned int n, left;
+	unsigned long flags;
 
 	if (READ_ONCE(line->stopped) || dcon_holds(line))
 		return 0;
-	spin_lock_irq(&port->lock);
+	spin_lock_irqsave(&port->lock, flags);
 	/* what is there by now was written after the break: that goes first */
 	if (READ_ONCE(link->ctl_brk))
 		len = 0;
 	n = kfifo_out(&port->xmit_fifo, buf, len);
 	left = kfifo_len(&port->xmit_fifo);
-	spin_unlock_irq(&port->lock);
+	spin_unlock_irqrestore(&port->lock, flags);
 	if (n && left < DCON_WAKEUP)
 		tty_port_tty_wakeup(port);
 	return n;
@@ -388,7 +389,8 @@ static ssize_t dcon_write(struct tty_struct *tty, const u8 *buf, size_t len)
 	else if (dcon_is_console(line))
 		len = dcon_keep_latest(port, buf, len);
 	spin_unlock_irqrestore(&port->lock, flags);
-	if (len)
+	if (len && !(dcon_transmit_now(&line->link) &&
+		     kfifo_is_empty(&port->xmit_fifo)))
 		dcon_link_kick(&line->link);
 	return len;
 }

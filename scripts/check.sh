@@ -41,6 +41,7 @@ if [ "$MODE" = check ]; then
 		"rest|console|console-test.sh|kernel x86"
 		"rest|kunit s390|kunit.sh s390|kernel s390"
 		"rest|pair s390|ism-test.sh s390"
+		"rest|console s390|console-test.sh s390"
 		"debug|kunit x86-debug|kunit.sh x86-debug|kernel x86-debug|root amd64"
 		"debug|selftest x86-debug|selftest.sh x86-debug"
 	)
@@ -68,6 +69,7 @@ else
 		"debug|selftest x86-debug|selftest.sh --long x86-debug|kernel x86-debug|root amd64"
 		"ism|ism s390|ism-test.sh --long s390|kernel s390-base|root s390x"
 		"ism|pair ism|pair-test.sh --long s390"
+		"ism|console s390|console-test.sh s390"
 		"ism|kunit s390-debug|kunit.sh s390-debug|kernel s390-debug"
 		"ism|ism s390-debug|ism-test.sh --long s390-debug"
 		"ism|coverage|coverage.sh"

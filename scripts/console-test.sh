@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# console-test.sh [--long|--demo]: two guests on one fabric and on no network, of which
-# one is the terminal of the other, from its first message to its last.  --long also
+# console-test.sh [--long|--demo] [s390]: two guests on one fabric and on no network, of
+# which one is the terminal of the other, from its first message to its last.  --long also
 # kills guests and the daemon's workers while they are connected, --demo only shows how
-# it looks.
+# it looks.  With s390 they are on ISM functions, and the console is a module.
 #
 # What guests say is shown with their name in front.
 
@@ -16,23 +16,27 @@ case ${1-} in
 --long) LONG=y; shift ;;
 --demo) DEMO=y; shift ;;
 esac
-[ $# -eq 0 ] || die "usage: console-test.sh [--long|--demo]"
+case ${1-x86} in
+x86) ARCH=x86 SYSTEM=x86-console TOOLS=$B/selftests DRIVER=virtio_dibs ON=(--fabric-id 0xff01) ;;
+s390) ARCH=s390 SYSTEM=s390 TOOLS=$B/selftests-s390x DRIVER=ism ON=(--device ism --fabric-id 0x07c1) ;;
+*) die "usage: console-test.sh [--long|--demo] [s390]" ;;
+esac
 KILLS=50
 LATE=${LONG:+60}
 LATE=${LATE:-10}
 declare -A GID=(
-	[a]=0aa10000-0000-4000-8000-00000000000a
-	[b]=0bb20000-0000-4000-8000-00000000000b
-	[s]=05550000-0000-4000-8000-000000000005
+	[a]=0aa10000-0000-4000-0000-000000000000
+	[b]=0bb20000-0000-4000-0000-000000000000
+	[s]=05550000-0000-4000-0000-000000000000
 )
 pass=0 fail=0
 
 need_pkgs gcc make libseccomp-dev libjansson-dev
 quietly "$B/log/dibs-fabric" make -C "$TOP/tools/dibs" OUT="$B/dibs"
-"$TOP/scripts/kernel.sh" x86-console
+"$TOP/scripts/kernel.sh" $SYSTEM
 "$TOP/scripts/qemu.sh" >/dev/null
 "$TOP/scripts/rootfs.sh" >/dev/null
-"$TOP/scripts/selftest.sh" --build
+"$TOP/scripts/selftest.sh" --build $ARCH
 mkdir -p "$B/run" "$B/log"
 RUN=$(mktemp -d "$B/run/console.XXXXXX")
 declare -A GUEST
@@ -52,7 +56,7 @@ daemon() {
 	for p in a b s; do
 		args+=(--port "$RUN/$p.sock,gid=${GID[$p]}")
 	done
-	"$B/dibs/plain/dibs-fabric" --fabric-id 0xff01 "${args[@]}" \
+	"$B/dibs/plain/dibs-fabric" "${ON[@]}" "${args[@]}" \
 		2>>"$B/log/console-fabric" &
 	DAEMON=$!
 	until [ -S "$RUN/s.sock" ]; do
@@ -65,20 +69,20 @@ daemon() {
 guest() {
 	local rc=0
 	"$TOP/scripts/guest.sh" -n "console-$1" -t 900 -c 1 -m 512 -f "$RUN/$1.sock" \
-		-x "-pidfile $RUN/$1.pid" -a "$3" -d "$B/selftests" -d "$TOP/scripts/guest" \
-		"$2" "$4" >"$RUN/$1.out" 2>&1 || rc=$?
+		-x "-pidfile $RUN/$1.pid" -a "$3" -d "$TOOLS" -d "$TOP/scripts/guest" \
+		"$2" "export DRIVER=$DRIVER; $4" >"$RUN/$1.out" 2>&1 || rc=$?
 	echo "@exit $rc" >>"$RUN/$1.out"
 }
 
 # terminal NAME COMMAND: the modules are loaded when it runs
 terminal() {
-	guest "$1" x86 '' ". /opt/dibs/console-terminal; $2; exit \$failed" &
+	guest "$1" $ARCH '' ". /opt/dibs/console-terminal; $2; exit \$failed" &
 	GUEST[$1]=$!
 }
 
 # system [ARG]: the one that is seen, which knows its server from the first moment on
 system() {
-	guest b x86-console "ignore_loglevel sysrq_always_enabled dibs_console.server=${GID[a]} \
+	guest b $SYSTEM "ignore_loglevel sysrq_always_enabled dibs_console.server=${GID[a]} \
 		dibs_console.sysrq=1 ${1-} console=ttyDIBS0" /opt/dibs/console-system &
 	GUEST[b]=$!
 }

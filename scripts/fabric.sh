@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # fabric.sh [--long|--fuzz]: builds the fabric daemon and runs its own tests, which need
-# no guest; --long with many more rounds. --fuzz feeds it 10^7 inputs made by libFuzzer.
+# no guest; --long with many more rounds. --fuzz feeds it 1.5 * 10^7 inputs of libFuzzer.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-RUNS=5000000 # for each of the two fuzzers
+RUNS=5000000 # for each of the three fuzzers
 
 daemon() {
 	make --no-print-directory -C "$TOP/tools/dibs" OUT="$B/dibs" "$@"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What both fuzz targets share: two ports without a worker around them
+ * What all fuzz targets share: two ports without a worker around them
  *
  * Tokens are not random in here, or no input could ever name one.
  */
@@ -19,7 +19,8 @@
 #include "../state.h"
 
 #define FUZZ_MEM	0x20000
-#define FUZZ_DMBS	16
+/* All of both ports are fewer than there are tokens, and ISM begins at 32 */
+#define FUZZ_DMBS	64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -84,7 +85,8 @@ static void fuzz_begin(void)
 	st->reply_pipe[0] = p[0];
 	st->reply_pipe[1] = p[1];
 	for (i = 0; i < 2; i++) {
-		memset(gid, 'A' + i, sizeof(gid));
+		/* the other half is 0 where there are ISM functions */
+		memset(gid, 'A' + i, sizeof(gid) / 2);
 		fabric_add_port(&st->fabric, gid);
 		ports[i] = (struct port){
 			.nr = i, .st = &st->ports[i], .all = ports, .fabric = &fabric,

@@ -156,8 +156,8 @@ struct dcon_link_ops {
 	void (*receive_break)(struct dcon_link *link);
 	/**
 	 * @fetch: up to @len bytes to send. Called under &dcon_link.tx_lock instead
-	 * of with the link locked, and in atomic context if that is what
-	 * dcon_transmit_now() was called in. Return: how many.
+	 * of with the link locked, and under what dcon_transmit_now() was called
+	 * under. Return: how many.
 	 */
 	size_t (*fetch)(struct dcon_link *link, u8 *buf, size_t len);
 	/**
@@ -236,7 +236,7 @@ struct dcon_mail {
  * @buf: what is being printed, under @tx_lock
  * @out: what was fetched and not sent yet, likewise
  * @out_len: how much
- * @ctl_lock: protects the members below
+ * @ctl_lock: protects the members below, also with interrupts disabled by who sends
  * @ctl_dirty: something in @ctl has changed
  * @ctl_brk: a break is to be sent
  * @ctl: what the peer is told
@@ -290,7 +290,7 @@ struct dcon_link {
 	u8 out[SZ_4K];
 	size_t out_len;
 
-	spinlock_t ctl_lock;	/* protects what follows */
+	raw_spinlock_t ctl_lock; /* protects what follows */
 	bool ctl_dirty;
 	bool ctl_brk;
 	struct dcon_ctl ctl;

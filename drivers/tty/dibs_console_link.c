@@ -662,7 +662,7 @@ void dcon_link_init(struct dcon_link *link, enum dcon_role role,
 	mutex_init(&link->lock);
 	mutex_init(&link->tx_lock);
 	spin_lock_init(&link->mail.lock);
-	spin_lock_init(&link->ctl_lock);
+	raw_spin_lock_init(&link->ctl_lock);
 	init_waitqueue_head(&link->room);
 	INIT_DELAYED_WORK(&link->work, dcon_link_work);
 	link->next_try = jiffies;

@@ -243,7 +243,8 @@ static u32 dcon_peer_cons(const struct dcon_link *link)
  */
 int dcon_tx_room(struct dcon_link *link)
 {
-	u32 used = READ_ONCE(link->tx_pos) - dcon_peer_cons(link);
+	u32 cons = dcon_peer_cons(link);
+	u32 used = READ_ONCE(link->tx_pos) - cons;
 
 	if (used > link->peer_size)
 		return -EPROTO;
@@ -395,9 +396,9 @@ static int dcon_send_ctl(struct dcon_link *link)
 {
 	struct dcon_ctl ctl;
 
-	spin_lock(&link->ctl_lock);
+	raw_spin_lock(&link->ctl_lock);
 	if (!link->ctl_dirty) {
-		spin_unlock(&link->ctl_lock);
+		raw_spin_unlock(&link->ctl_lock);
 		return 0;
 	}
 	link->ctl_dirty = false;
@@ -407,7 +408,7 @@ static int dcon_send_ctl(struct dcon_link *link)
 	}
 	WRITE_ONCE(link->ctl_brk, false);
 	ctl = link->ctl;
-	spin_unlock(&link->ctl_lock);
+	raw_spin_unlock(&link->ctl_lock);
 	return dcon_move(link, true, offsetof(struct dcon_hdr, ctl), &ctl,
 			 sizeof(ctl));
 }
@@ -557,14 +558,20 @@ static void dcon_tx_set(struct dcon_link *link,
 	} while (rc);
 }
 
-/* A peer that has emptied the ring needs a signal for what comes next anyway */
+/*
+ * A peer that has emptied the ring needs a signal for what comes next anyway. Return:
+ * as of dcon_tx_do().
+ */
 static int dcon_transmit_idle(struct dcon_link *link)
 {
 	bool again;
+	int rc;
 
-	if (!READ_ONCE(link->up) || dcon_peer_cons(link) != link->tx_pos)
-		return -EAGAIN;
-	return dcon_transmit_locked(link, &again) ?: link->out_len ? 1 : 0;
+	if (!READ_ONCE(link->up) ||
+	    dcon_peer_cons(link) != READ_ONCE(link->tx_pos))
+		return 1;
+	rc = dcon_transmit_locked(link, &again);
+	return !rc && link->out_len ? 1 : rc;
 }
 
 /**
@@ -575,17 +582,20 @@ static int dcon_transmit_idle(struct dcon_link *link)
  * link run. What is written to a peer that is busy goes with the next run, and
  * more of it in one move.
  *
- * Context: any but NMI.
+ * Context: any but NMI; does nothing where interrupts or bottom halves are disabled,
+ * which is not where a mutex can be given back.
  * Return: whether what was fetched was sent; if not, dcon_link_kick() has to be called.
  */
 bool dcon_transmit_now(struct dcon_link *link)
 {
 	int rc;
 
-	if (!in_task() || !mutex_trylock(&link->tx_lock))
+	if (in_interrupt() || irqs_disabled() || !mutex_trylock(&link->tx_lock))
 		return false;
 	migrate_disable();
 	rc = dcon_transmit_idle(link);
+	if (rc < 0)
+		WRITE_ONCE(link->broken, rc);
 	dcon_tx_unlock(link);
 	return !rc;
 }
@@ -603,12 +613,12 @@ void dcon_tx_up(struct dcon_link *link)
 	link->tx_end = 0;
 	link->lost = 0;
 	link->stuck = false;
-	spin_lock_irq(&link->ctl_lock);
+	raw_spin_lock_irq(&link->ctl_lock);
 	link->ctl_dirty = true;
 	WRITE_ONCE(link->ctl_brk, false);
 	link->ctl.brk = 0;
 	link->ctl.brk_pos = 0;
-	spin_unlock_irq(&link->ctl_lock);
+	raw_spin_unlock_irq(&link->ctl_lock);
 	dcon_tx_set(link, dcon_set_up);
 }
 
@@ -641,7 +651,7 @@ void dcon_receive_last(struct dcon_link *link)
 int dcon_exchange(struct dcon_link *link, bool *again)
 {
 	struct dcon_view view;
-	u32 begin = link->rx_pos;
+	u32 begin = link->rx_pos, told = link->rx_told;
 	int rc;
 
 	rc = dcon_look(link, &view);
@@ -652,6 +662,10 @@ int dcon_exchange(struct dcon_link *link, bool *again)
 	*again = link->rx_pos != begin;
 	rc = dcon_tell_cons(link, begin, view.prod);
 	smp_mb(); /* before the next look: pairs with the one in dcon_missed() */
+	/* what the peer has sent without having seen that came without a signal */
+	if (link->rx_told != told &&
+	    le32_to_cpu(READ_ONCE(link->hdr->prod.pos)) != view.prod)
+		*again = true;
 	if (!rc)
 		rc = dcon_transmit(link, again);
 	/* the console was disabled for want of room */

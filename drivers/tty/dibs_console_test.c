@@ -46,6 +46,7 @@ static const uuid_t other_gid =
  * @out: what it has to send
  * @out_len: how much
  * @changes: how often the user was told of something
+ * @late: how far the peer fills the ring until it is told next how far that is empty; 0 if not
  */
 struct fake {
 	struct dibs_dev *dibs;
@@ -68,6 +69,7 @@ struct fake {
 	const u8 *out;
 	size_t out_len;
 	unsigned int changes;
+	u32 late;
 };
 
 /* ------------------------------ the device ------------------------------- */
@@ -130,6 +132,10 @@ static int fake_move_data(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 		return -ERANGE;
 	memcpy((void *)fake->peer + offset, data, size);
 	fake->signals += sf;
+	if (fake->late && offset == offsetof(struct dcon_hdr, cons)) {
+		((struct dcon_hdr *)fake->own)->prod.pos = cpu_to_le32(fake->late);
+		fake->late = 0;
+	}
 	return 0;
 }
 
@@ -592,10 +598,29 @@ static void test_receive(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "\0hello\377", 7);
 	/* told when there is nothing more urgent */
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 0);
-	run(fake);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
 	/* nobody waits for that */
 	KUNIT_EXPECT_EQ(test, fake->signals, 0);
+}
+
+/* There is no signal for what is sent before the peer has seen that the ring is empty */
+static void test_receive_late(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	set_up_terminal(test);
+	memcpy(fake->own + DCON_RING, "abc", 3);
+	peer_says_prod(fake, 1);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	fake->late = 3;
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 1);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_MEMEQ(test, fake->in, "abc", 3);
+	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
 }
 
 /* Positions go on where 32 bits end, and rings where they begin */
@@ -721,21 +746,27 @@ static void test_send_now(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
 	KUNIT_EXPECT_EQ(test, fake->out_len, 2);
 	peer_says_cons(fake, 1);
-	/* what could not be sent is sent when the link runs */
-	fake->busy = 1;
+	/* not where a mutex cannot be given back, and not while somebody sends */
+	local_bh_disable();
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
-	KUNIT_EXPECT_EQ(test, prod_of(fake), 1);
-	run(fake);
-	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
-	KUNIT_EXPECT_MEMEQ(test, (void *)fake->peer + DCON_RING, "abc", 3);
-	/* another task sends */
-	peer_says_cons(fake, 3);
-	fake->out_len = 1;
+	local_bh_enable();
+	local_irq_disable();
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	local_irq_enable();
 	mutex_lock(&fake->link.tx_lock);
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
 	mutex_unlock(&fake->link.tx_lock);
 	KUNIT_EXPECT_TRUE(test, dcon_transmit_now(&fake->link));
-	KUNIT_EXPECT_EQ(test, prod_of(fake), 4);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
+	KUNIT_EXPECT_MEMEQ(test, (void *)fake->peer + DCON_RING, "abc", 3);
+	/* an error ends the connection when the link runs, even if it is the only one */
+	peer_says_cons(fake, 3);
+	fake->out_len = 1;
+	fake->busy = 1;
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
 }
 
 static void test_send_atomic(struct kunit *test)
@@ -1064,6 +1095,7 @@ static struct kunit_case dcon_test_cases[] = {
 	KUNIT_CASE(test_ignored),
 	KUNIT_CASE_PARAM(test_bad_setup, bad_setup_gen_params),
 	KUNIT_CASE(test_receive),
+	KUNIT_CASE(test_receive_late),
 	KUNIT_CASE(test_receive_wraps),
 	KUNIT_CASE(test_receive_parts),
 	KUNIT_CASE(test_send),

@@ -275,10 +275,10 @@ static void dcon_port_dtr_rts(struct tty_port *port, bool active)
 	struct dcon_link *link = &port_to_line(port)->link;
 	unsigned long flags;
 
-	spin_lock_irqsave(&link->ctl_lock, flags);
+	raw_spin_lock_irqsave(&link->ctl_lock, flags);
 	link->ctl.flags = cpu_to_le32(active ? DCON_READY : 0);
 	link->ctl_dirty = true;
-	spin_unlock_irqrestore(&link->ctl_lock, flags);
+	raw_spin_unlock_irqrestore(&link->ctl_lock, flags);
 	dcon_link_kick(link);
 }
 
@@ -461,10 +461,10 @@ static int dcon_break_ctl(struct tty_struct *tty, int state)
 
 	if (!state)
 		return 0;
-	spin_lock_irqsave(&link->ctl_lock, flags);
+	raw_spin_lock_irqsave(&link->ctl_lock, flags);
 	WRITE_ONCE(link->ctl_brk, true);
 	link->ctl_dirty = true;
-	spin_unlock_irqrestore(&link->ctl_lock, flags);
+	raw_spin_unlock_irqrestore(&link->ctl_lock, flags);
 	dcon_link_kick(link);
 	return 0;
 }
@@ -476,11 +476,11 @@ static int dcon_resize(struct tty_struct *tty, struct winsize *ws)
 	unsigned long flags;
 
 	if (!dcon_is_console(line)) {
-		spin_lock_irqsave(&link->ctl_lock, flags);
+		raw_spin_lock_irqsave(&link->ctl_lock, flags);
 		link->ctl.rows = cpu_to_le16(ws->ws_row);
 		link->ctl.cols = cpu_to_le16(ws->ws_col);
 		link->ctl_dirty = true;
-		spin_unlock_irqrestore(&link->ctl_lock, flags);
+		raw_spin_unlock_irqrestore(&link->ctl_lock, flags);
 		dcon_link_kick(link);
 	}
 	return tty_do_resize(tty, ws);

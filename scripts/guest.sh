@@ -230,7 +230,7 @@ wait "${PIDS[0]}" || true
 PIDS=()
 
 # of a kernel that counts the lines which are executed
-[ ! -s "$RUN/gcov" ] || install -D -m 644 "$RUN/gcov" "$B/results/gcov/${NAME:-$VARIANT}.gcda"
+[ ! -s "$RUN/gcov" ] || install -D -m 644 "$RUN/gcov" "$B/results/gcov/${RUN##*/}.gcda"
 status=$(sed -n 's/^ended \([0-9]*\)$/\1/p' "$RUN/word" 2>/dev/null || true)
 if report >&2; then
 	exit 98

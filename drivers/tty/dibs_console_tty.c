@@ -366,6 +366,17 @@ static void dcon_hangup(struct tty_struct *tty)
 	tty_port_hangup(tty->port);
 }
 
+static unsigned int dcon_unsent(struct tty_port *port)
+{
+	unsigned long flags;
+	unsigned int len;
+
+	spin_lock_irqsave(&port->lock, flags);
+	len = kfifo_len(&port->xmit_fifo);
+	spin_unlock_irqrestore(&port->lock, flags);
+	return len;
+}
+
 static size_t dcon_keep_latest(struct tty_port *port, const u8 *buf, size_t len)
 {
 	size_t keep = min_t(size_t, len, kfifo_size(&port->xmit_fifo));
@@ -389,8 +400,7 @@ static ssize_t dcon_write(struct tty_struct *tty, const u8 *buf, size_t len)
 	else if (dcon_is_console(line))
 		len = dcon_keep_latest(port, buf, len);
 	spin_unlock_irqrestore(&port->lock, flags);
-	if (len && !(dcon_transmit_now(&line->link) &&
-		     kfifo_is_empty(&port->xmit_fifo)))
+	if (len && !(dcon_transmit_now(&line->link) && !dcon_unsent(port)))
 		dcon_link_kick(&line->link);
 	return len;
 }
@@ -398,10 +408,9 @@ static ssize_t dcon_write(struct tty_struct *tty, const u8 *buf, size_t len)
 static unsigned int dcon_write_room(struct tty_struct *tty)
 {
 	struct dcon_line *line = tty->driver_data;
-	struct tty_port *port = &line->port;
+	unsigned int size = kfifo_size(&line->port.xmit_fifo);
 
-	return dcon_holds(line) ? kfifo_size(&port->xmit_fifo) :
-				  kfifo_avail(&port->xmit_fifo);
+	return dcon_holds(line) ? size : size - dcon_unsent(&line->port);
 }
 
 /* Nobody waits for what cannot be sent */
@@ -409,7 +418,7 @@ static unsigned int dcon_chars_in_buffer(struct tty_struct *tty)
 {
 	struct dcon_line *line = tty->driver_data;
 
-	return dcon_holds(line) ? 0 : kfifo_len(&line->port.xmit_fifo);
+	return dcon_holds(line) ? 0 : dcon_unsent(&line->port);
 }
 
 static void dcon_throttle(struct tty_struct *tty)

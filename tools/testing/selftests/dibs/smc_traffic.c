@@ -26,8 +26,9 @@
 #define HUNG_SECONDS	20
 
 static const char usage[] =
-"usage: smc_traffic [-m any] [-b BUFSIZE] NET TEST\n"
+"usage: smc_traffic [-m any] [-b BUFSIZE] [-a] NET TEST\n"
 " NET is smc, smc6, tcp, tcp6 or unix; smc has to be in mode SMCD, unless -m any.\n"
+" -a: the two ends of what is measured stay on the first and on the second CPU\n"
 " stream SIZE COUNT    writes COUNT times SIZE bytes, prints MB/s\n"
 " message SIZE COUNT   the same, prints us per message\n"
 " pingpong SIZE COUNT  prints us per round trip\n"
@@ -45,6 +46,7 @@ static const char usage[] =
 static char buf[MAX_SIZE];
 static bool any_mode;
 static int bufsize;
+static bool apart;
 
 static void check(long rc, const char *what)
 {
@@ -100,6 +102,15 @@ static double measure(int fd, bool pingpong, size_t size, long count)
 	return now_us() - start;
 }
 
+static void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	check(sched_setaffinity(0, sizeof(set), &set) ? -errno : 0, "CPU");
+}
+
 static int bench(const char *net, const char *test, size_t size, long count)
 {
 	bool pingpong = !strcmp(test, "pingpong");
@@ -112,6 +123,8 @@ static int bench(const char *net, const char *test, size_t size, long count)
 	get_pair(net, fd);
 	child = fork();
 	check(child < 0 ? -errno : 0, "fork");
+	if (apart)
+		stay_on(!child);
 	if (!child) {
 		close(fd[0]);
 		serve(fd[1], pingpong, size);
@@ -482,9 +495,11 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
-	while ((opt = getopt(argc, argv, "+m:b:")) != -1) {
+	while ((opt = getopt(argc, argv, "+m:b:a")) != -1) {
 		if (opt == 'm')
 			any_mode = !strcmp(optarg, "any");
+		else if (opt == 'a')
+			apart = true;
 		else if (opt == 'b')
 			bufsize = atoi(optarg);
 		else

@@ -59,7 +59,12 @@ static void vfake_step(struct fake *fake, enum fake_step step)
 	vfake_set_needs_reset(fake);
 }
 
-/* --------------------------------- rings --------------------------------- */
+/*
+ * --------------------------------- rings ---------------------------------
+ *
+ * Each end has words that the other one reads at any time. For a real device KCSAN
+ * does not see that, and here it is told not to look.
+ */
 
 /* Buffers of a chain: what the driver wrote, and what it wants written */
 struct fake_chain {
@@ -80,7 +85,8 @@ static bool vfake_pop(struct fake_vq *q, struct fake_chain *chain)
 	void *buf;
 	u32 len;
 
-	if (!q->vq || q->avail == virtio16_to_cpu(vdev, vring->avail->idx))
+	if (!q->vq || q->avail ==
+	    virtio16_to_cpu(vdev, data_race(READ_ONCE(vring->avail->idx))))
 		return false;
 	virt_rmb();	/* the entry was written before the index */
 	*chain = (struct fake_chain) {};
@@ -113,7 +119,7 @@ static void vfake_used(struct fake_vq *q, u32 id, u32 len)
 	used->ring[idx % q->vring.num].id = cpu_to_virtio32(vdev, id);
 	used->ring[idx % q->vring.num].len = cpu_to_virtio32(vdev, len);
 	virt_wmb();	/* the entry before the index */
-	used->idx = cpu_to_virtio16(vdev, idx + 1);
+	data_race(used->idx = cpu_to_virtio16(vdev, idx + 1));
 	q->given++;
 }
 
@@ -157,9 +163,9 @@ static bool vfake_wants_irq(struct fake_vq *q, u16 old)
 	virt_mb();	/* the index before it is looked at what the driver wants */
 	if (virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX))
 		return vring_need_event(virtio16_to_cpu(vdev,
-							vring_used_event(&q->vring)),
+							data_race(vring_used_event(&q->vring))),
 					idx, old);
-	return !(virtio16_to_cpu(vdev, q->vring.avail->flags) &
+	return !(virtio16_to_cpu(vdev, data_race(q->vring.avail->flags)) &
 		 VRING_AVAIL_F_NO_INTERRUPT);
 }
 
@@ -189,7 +195,8 @@ static void vfake_push(struct fake_vq *q, u32 head, u32 len)
 		break;
 	}
 	/* the next doorbell too, with VIRTIO_RING_F_EVENT_IDX */
-	vring_avail_event(&q->vring) = cpu_to_virtio16(&fake->vdev, q->avail);
+	data_race(vring_avail_event(&q->vring) =
+		  cpu_to_virtio16(&fake->vdev, q->avail));
 	if (vfake_wants_irq(q, old))
 		irq_work_queue(&q->irq);
 }
@@ -579,7 +586,8 @@ static void vfake_count_waiting(struct fake *fake)
 		if (q == &fake->vqs[VIRTIO_DIBS_VQ_EVENT] ||
 		    q == &fake->vqs[VIRTIO_DIBS_VQ_SIGNAL])
 			continue;
-		n = virtio16_to_cpu(&fake->vdev, q->vring.avail->idx) - q->avail;
+		n = virtio16_to_cpu(&fake->vdev,
+				    data_race(q->vring.avail->idx)) - q->avail;
 		fake->waiting = max(n, fake->waiting);
 	}
 }

@@ -593,12 +593,12 @@ static void test_receive(struct kunit *test)
 	set_up_terminal(test);
 	memcpy(fake->own + DCON_RING, "\0hello\377", 7);
 	peer_says_prod(fake, 7);
-	run(fake);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 7);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "\0hello\377", 7);
 	/* told when there is nothing more urgent */
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 0);
-	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
 	/* nobody waits for that */
 	KUNIT_EXPECT_EQ(test, fake->signals, 0);

@@ -81,12 +81,16 @@ static bool vfake_pop(struct fake_vq *q, struct fake_chain *chain)
 	struct virtio_device *vdev = &q->fake->vdev;
 	struct vring *vring = &q->vring;
 	struct vring_desc *desc;
+	__virtio16 idx;
 	u16 i, flags;
 	void *buf;
 	u32 len;
 
-	if (!q->vq || q->avail ==
-	    virtio16_to_cpu(vdev, data_race(READ_ONCE(vring->avail->idx))))
+	if (!q->vq)
+		return false;
+	/* data_race: of the driver */
+	idx = data_race(READ_ONCE(vring->avail->idx));
+	if (q->avail == virtio16_to_cpu(vdev, idx))
 		return false;
 	virt_rmb();	/* the entry was written before the index */
 	*chain = (struct fake_chain) {};
@@ -157,16 +161,18 @@ static bool vfake_wants_irq(struct fake_vq *q, u16 old)
 {
 	struct virtio_device *vdev = &q->fake->vdev;
 	u16 idx = virtio16_to_cpu(vdev, q->vring.used->idx);
+	__virtio16 event, flags;
 
 	if (!q->vq->callback)
 		return false;
 	virt_mb();	/* the index before it is looked at what the driver wants */
+	/* data_race: of the driver */
+	event = data_race(vring_used_event(&q->vring));
 	if (virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX))
-		return vring_need_event(virtio16_to_cpu(vdev,
-							data_race(vring_used_event(&q->vring))),
-					idx, old);
-	return !(virtio16_to_cpu(vdev, data_race(q->vring.avail->flags)) &
-		 VRING_AVAIL_F_NO_INTERRUPT);
+		return vring_need_event(virtio16_to_cpu(vdev, event), idx, old);
+	/* data_race: of the driver */
+	flags = data_race(q->vring.avail->flags);
+	return !(virtio16_to_cpu(vdev, flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
 static void vfake_push(struct fake_vq *q, u32 head, u32 len)
@@ -580,14 +586,16 @@ static void vfake_set_status(struct virtio_device *vdev, u8 status)
 static void vfake_count_waiting(struct fake *fake)
 {
 	struct fake_vq *q;
+	__virtio16 idx;
 	u16 n;
 
 	for (q = fake->vqs; q < fake->vqs + fake->nvqs; q++) {
 		if (q == &fake->vqs[VIRTIO_DIBS_VQ_EVENT] ||
 		    q == &fake->vqs[VIRTIO_DIBS_VQ_SIGNAL])
 			continue;
-		n = virtio16_to_cpu(&fake->vdev,
-				    data_race(q->vring.avail->idx)) - q->avail;
+		/* data_race: of the driver */
+		idx = data_race(q->vring.avail->idx);
+		n = virtio16_to_cpu(&fake->vdev, idx) - q->avail;
 		fake->waiting = max(n, fake->waiting);
 	}
 }

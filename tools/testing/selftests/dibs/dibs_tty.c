@@ -219,28 +219,46 @@ static void wait_for_echo(int fd)
 			die("read");
 }
 
-/* type DEV COUNT: us until a byte is echoed, on average of so many; the last one is a q */
+static double now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* type DEV COUNT: us until a byte is echoed, median of so many; the last one is a q */
 static int type(char **arg)
 {
 	int fd = open_blocking(arg[0]), count = strtol(arg[1], NULL, 0), i;
-	struct timespec from, to;
+	double *us = calloc(count, sizeof(*us));
 	char c;
 
+	if (!us)
+		die("type");
 	wait_for_echo(fd);
-	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (i = 0; i < count; i++) {
 		char typed = i + 1 < count ? 'x' : 'q';
 
+		us[i] = -now_us();
 		if (write(fd, &typed, 1) != 1 || read(fd, &c, 1) != 1)
 			die("type");
+		us[i] += now_us();
 		if (c != typed) {
 			printf("%c was typed, the echo is %c\n", typed, c);
 			return 1;
 		}
 	}
-	clock_gettime(CLOCK_MONOTONIC, &to);
-	printf("%.1f\n", ((to.tv_sec - from.tv_sec) * 1e6 +
-			  (to.tv_nsec - from.tv_nsec) / 1e3) / count);
+	qsort(us, count, sizeof(*us), compare);
+	printf("%.1f\n", us[count / 2]);
+	free(us);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 #include <linux/tty.h>
 #include <linux/types.h>
 #include <linux/uuid.h>
@@ -155,9 +156,8 @@ struct dcon_link_ops {
 	/** @receive_break: a break has arrived, at this place of the data */
 	void (*receive_break)(struct dcon_link *link);
 	/**
-	 * @fetch: up to @len bytes to send. Called under &dcon_link.tx_lock instead
-	 * of with the link locked, and under what dcon_transmit_now() was called
-	 * under. Return: how many.
+	 * @fetch: up to @len bytes to send. Called under &dcon_link.tx_lock as well,
+	 * and under what dcon_transmit_now() was called under. Return: how many.
 	 */
 	size_t (*fetch)(struct dcon_link *link, u8 *buf, size_t len);
 	/**
@@ -215,6 +215,8 @@ struct dcon_mail {
  * @beat: when to move something again, to see that the peer is there
  * @rx_pos: how far the own ring has been emptied
  * @rx_told: what of @rx_pos the peer has been told
+ * @rx_seen: how far the peer had filled the own ring at the last look
+ * @rx_timer: runs while an answer may come that tells the peer of @rx_pos
  * @rx_brk: number of breaks that were seen
  * @rx_retry: try soon again to hand on what is in the ring
  * @draining: the connection is at its end: take what is there
@@ -267,6 +269,8 @@ struct dcon_link {
 
 	u32 rx_pos;
 	u32 rx_told;
+	u32 rx_seen;
+	struct timer_list rx_timer;
 	u32 rx_brk;
 	bool rx_retry;
 	bool draining;
@@ -330,6 +334,7 @@ void dcon_link_init(struct dcon_link *link, enum dcon_role role,
 void dcon_link_exit(struct dcon_link *link);
 void dcon_link_kick(struct dcon_link *link);
 void dcon_link_hurry(struct dcon_link *link);
+void dcon_link_signal(struct dcon_link *link);
 void dcon_link_mail(struct dcon_link *link, struct dibs_dev *dibs,
 		    const struct dibs_event *event);
 unsigned long dcon_link_run(struct dcon_link *link);

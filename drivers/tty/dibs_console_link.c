@@ -237,6 +237,7 @@ static int dcon_get_dmb(struct dcon_link *link, struct dcon_dev *dd)
 	link->peer_tok = 0;
 	link->rx_pos = 0;
 	link->rx_told = 0;
+	link->rx_seen = 0;
 	link->rx_brk = 0;
 	do {
 		link->nonce = get_random_u64();
@@ -635,6 +636,52 @@ void dcon_link_kick(struct dcon_link *link)
 	mod_delayed_work(system_unbound_wq, &link->work, 0);
 }
 
+static void dcon_link_timer(struct timer_list *timer)
+{
+	struct dcon_link *link = from_timer(link, timer, rx_timer);
+
+	dcon_link_kick(link);
+}
+
+/* Return: is there anything left to do now? */
+static bool dcon_signal_locked(struct dcon_link *link)
+{
+	bool again = false;
+	int rc;
+
+	if (link->state != DCON_UP || READ_ONCE(link->broken))
+		return true;
+	rc = dcon_exchange(link, &again);
+	if (rc)
+		WRITE_ONCE(link->broken, rc);
+	return rc || again || link->rx_retry;
+}
+
+/**
+ * dcon_link_signal() - look at what a signal has announced
+ * @link: the link
+ *
+ * There and then if possible: a byte that was typed would be later by a turn of the
+ * work item, which is for all that is not as usual. Who holds the lock may be waiting
+ * for the end of a signal's handler, and is not waited for.
+ *
+ * Context: process context, may sleep; a handler of signals.
+ */
+void dcon_link_signal(struct dcon_link *link)
+{
+	bool left = true;
+
+	if (wq_has_sleeper(&link->room))
+		wake_up_all(&link->room);
+	if (mutex_trylock(&link->lock)) {
+		left = dcon_signal_locked(link);
+		mutex_unlock(&link->lock);
+	}
+	if (left)
+		dcon_link_kick(link);
+}
+EXPORT_SYMBOL_IF_KUNIT(dcon_link_signal);
+
 /* The device is leaving: nothing of it may be used when this returns */
 void dcon_link_drop_dev(struct dcon_link *link, struct dibs_dev *dibs)
 {
@@ -665,6 +712,7 @@ void dcon_link_init(struct dcon_link *link, enum dcon_role role,
 	raw_spin_lock_init(&link->ctl_lock);
 	init_waitqueue_head(&link->room);
 	INIT_DELAYED_WORK(&link->work, dcon_link_work);
+	timer_setup(&link->rx_timer, dcon_link_timer, 0);
 	link->next_try = jiffies;
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_init);
@@ -672,6 +720,7 @@ EXPORT_SYMBOL_IF_KUNIT(dcon_link_init);
 /* No device is left. Who kicks it from here on does nothing. */
 void dcon_link_exit(struct dcon_link *link)
 {
+	timer_shutdown_sync(&link->rx_timer);
 	disable_delayed_work_sync(&link->work);
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_exit);

@@ -316,10 +316,8 @@ static void dcon_handle_irq(struct dibs_dev *dibs, unsigned int idx, u16 mask)
 	struct dcon_dev *dd = dibs_get_priv(dibs, &dcon_client);
 	struct dcon_link *link = xa_load(&dd->links, idx);
 
-	if (!link)
-		return;
-	wake_up_all(&link->room);
-	dcon_link_kick(link);
+	if (link)
+		dcon_link_signal(link);
 }
 
 static void dcon_refuse(struct dibs_dev *dibs, const struct dibs_event *event)
@@ -361,11 +359,11 @@ static const struct dibs_client_ops dcon_client_ops = {
 	.handle_event	= dcon_handle_event,
 };
 
-/* Events make lines, which may sleep; signals only wake somebody up */
+/* Events make lines, and what signals announce is looked at there and then */
 struct dibs_client dcon_client = {
 	.name	= "console",
 	.ops	= &dcon_client_ops,
-	.flags	= DIBS_CLIENT_THREADED_EVENT,
+	.flags	= DIBS_CLIENT_THREADED_IRQ | DIBS_CLIENT_THREADED_EVENT,
 };
 EXPORT_SYMBOL_IF_KUNIT(dcon_client);
 

@@ -20,6 +20,9 @@
 /* How often a move from any context is tried while the device is busy, in us */
 #define DCON_BUSY_TRIES		1000
 
+/* What may have been typed is not longer than this */
+#define DCON_TYPED		16
+
 /* How long a move may be under way whose CPU was stopped */
 #define DCON_SETTLE_MS		10
 
@@ -207,25 +210,55 @@ static void dcon_receive_ctl(struct dcon_link *link,
 	link->ops->changed(link);
 }
 
+/* Is so much in the ring that the peer may be waiting for room, by what it was told? */
+static bool dcon_peer_may_wait(const struct dcon_link *link)
+{
+	return link->rx_seen - link->rx_told >= DCON_RING_SIZE / 4;
+}
+
 /*
- * Tell the peer how far the ring is empty, when nothing more has come: what has may have
- * an answer, which is not to wait for this move. It needs a signal only if it can be
- * waiting for that: it does so when it sees the ring full, or nearly so, and after it has
- * told where the data ends.
+ * What may have been typed has an answer that can tell the peer as well how far the ring
+ * is empty, if it comes soon. Return: whether to wait for that.
  */
-static int dcon_tell_cons(struct dcon_link *link, u32 begin, u32 prod)
+static bool dcon_await_answer(struct dcon_link *link)
+{
+	if (link->rx_pos - link->rx_told > DCON_TYPED)
+		return false;
+	mod_timer(&link->rx_timer, jiffies + 1);
+	return true;
+}
+
+/* Is it not the time yet to tell the peer? Not while there comes more, for one. */
+static bool dcon_tell_later(const struct dcon_link *link, u32 begin)
+{
+	u32 news = link->rx_pos - link->rx_told;
+
+	if (link->rx_pos != begin)
+		return news < DCON_RING_SIZE / 4;
+	return news <= DCON_TYPED && timer_pending(&link->rx_timer);
+}
+
+/*
+ * The peer needs a signal only if it can be waiting for that: it does so when it sees
+ * the ring full, or nearly so, and after it has told where the data ends.
+ */
+static int dcon_tell_cons(struct dcon_link *link)
 {
 	struct dcon_pos cons = { .pos = cpu_to_le32(link->rx_pos) };
-	bool waits = prod - link->rx_told >= DCON_RING_SIZE / 4;
+	bool waits = dcon_peer_may_wait(link);
 
 	if (link->rx_pos == link->rx_told)
-		return 0;
-	if (link->rx_pos != begin &&
-	    link->rx_pos - link->rx_told < DCON_RING_SIZE / 4)
 		return 0;
 	link->rx_told = link->rx_pos;
 	return dcon_move(link, waits, offsetof(struct dcon_hdr, cons), &cons,
 			 sizeof(cons));
+}
+
+/* What the peer has sent without having seen what it was told came without a signal */
+static bool dcon_more_came(const struct dcon_link *link)
+{
+	smp_mb(); /* between what was moved and the look: pairs with dcon_missed() */
+	return le32_to_cpu(READ_ONCE(link->hdr->prod.pos)) != link->rx_seen;
 }
 
 /* ------------------------------- sending --------------------------------- */
@@ -279,6 +312,37 @@ static bool dcon_missed(struct dcon_link *link, u32 old)
 	return dcon_peer_cons(link) == old;
 }
 
+/* With @tell: and how far the own ring is empty, which is next to where the data ends */
+static int dcon_send_pos(struct dcon_link *link, const void *data, u32 len,
+			 bool tell)
+{
+	struct dcon_pos pos[] = {
+		{ .pos = cpu_to_le32(link->tx_pos + len) },
+		{ .pos = tell ? cpu_to_le32(link->rx_pos) : 0 },
+	};
+	struct dibs_move_seg segs[3];
+	u32 old = link->tx_pos;
+	bool idle = dcon_peer_cons(link) == old || !len;
+	unsigned int n;
+	int rc;
+
+	n = len ? dcon_split(link, old, segs, data, len) : 0;
+	segs[n] = (struct dibs_move_seg) {
+		.data = pos, .offset = offsetof(struct dcon_hdr, prod),
+		.size = tell ? sizeof(pos) : sizeof(pos[0]),
+	};
+	WRITE_ONCE(link->tx_end, old + len);
+	rc = dibs_move_data_vec(link->dd->dibs, link->peer_tok, DCON_SIGNAL,
+				idle, segs, n + 1);
+	if (rc)
+		return rc;
+	WRITE_ONCE(link->tx_pos, old + len);
+	if (!idle && dcon_missed(link, old))
+		rc = dcon_move(link, true, offsetof(struct dcon_hdr, prod), pos,
+			       sizeof(pos[0]));
+	return rc;
+}
+
 /**
  * dcon_send() - send bytes, for which there is room
  * @link: the link, which is up
@@ -290,30 +354,21 @@ static bool dcon_missed(struct dcon_link *link, u32 old)
  */
 int dcon_send(struct dcon_link *link, const void *data, u32 len)
 {
-	struct dcon_pos prod = { .pos = cpu_to_le32(link->tx_pos + len) };
-	struct dibs_move_seg segs[3];
-	u32 old = link->tx_pos;
-	bool idle = dcon_peer_cons(link) == old || !len;
-	unsigned int n;
-	int rc;
-
-	n = len ? dcon_split(link, old, segs, data, len) : 0;
-	segs[n] = (struct dibs_move_seg) {
-		.data = &prod, .offset = offsetof(struct dcon_hdr, prod),
-		.size = sizeof(prod),
-	};
-	WRITE_ONCE(link->tx_end, old + len);
-	rc = dibs_move_data_vec(link->dd->dibs, link->peer_tok, DCON_SIGNAL,
-				idle, segs, n + 1);
-	if (rc)
-		return rc;
-	WRITE_ONCE(link->tx_pos, old + len);
-	if (!idle && dcon_missed(link, old))
-		rc = dcon_move(link, true, offsetof(struct dcon_hdr, prod),
-			       &prod, sizeof(prod));
-	return rc;
+	return dcon_send_pos(link, data, len, false);
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_send);
+
+/* As dcon_send(), of the link itself, which may have to tell something */
+static int dcon_send_and_tell(struct dcon_link *link, const void *data, u32 len)
+{
+	bool tell = link->rx_told != link->rx_pos && !dcon_peer_may_wait(link);
+	int rc;
+
+	rc = dcon_send_pos(link, data, len, tell);
+	if (!rc && tell)
+		link->rx_told = link->rx_pos;
+	return rc;
+}
 
 static int dcon_put_atomic(struct dcon_link *link, u32 pos, const void *data,
 			   u32 len)
@@ -401,7 +456,7 @@ static int dcon_send_ctl(struct dcon_link *link)
 		raw_spin_unlock(&link->ctl_lock);
 		return 0;
 	}
-	link->ctl_dirty = false;
+	WRITE_ONCE(link->ctl_dirty, false);
 	if (link->ctl_brk) {
 		le32_add_cpu(&link->ctl.brk, 1);
 		link->ctl.brk_pos = cpu_to_le32(link->tx_pos);
@@ -458,7 +513,7 @@ static int dcon_send_out(struct dcon_link *link)
 
 	if (room < (int)link->out_len)
 		return min(room, 0);
-	rc = dcon_send(link, link->out, link->out_len);
+	rc = dcon_send_and_tell(link, link->out, link->out_len);
 	if (!rc)
 		link->out_len = 0;
 	return rc;
@@ -474,7 +529,7 @@ static int dcon_transmit_locked(struct dcon_link *link, bool *again)
 
 	if (link->out_len)
 		rc = dcon_tx_do(link, dcon_send_out);
-	if (!rc && !link->out_len)
+	if (!rc && !link->out_len && READ_ONCE(link->ctl_dirty))
 		rc = dcon_tx_do(link, dcon_send_ctl);
 	if (rc || link->out_len)
 		return rc;
@@ -574,6 +629,20 @@ static int dcon_transmit_idle(struct dcon_link *link)
 	return !rc && link->out_len ? 1 : rc;
 }
 
+/* Under tx_lock. Return: is there nothing left to do? */
+static bool dcon_transmit_idle_locked(struct dcon_link *link)
+{
+	u32 told = link->rx_told;
+	int rc;
+
+	migrate_disable();
+	rc = dcon_transmit_idle(link);
+	if (rc < 0)
+		WRITE_ONCE(link->broken, rc);
+	migrate_enable();
+	return !rc && !(link->rx_told != told && dcon_more_came(link));
+}
+
 /**
  * dcon_transmit_now() - send at once what the peer can be waiting for
  * @link: the link
@@ -588,16 +657,16 @@ static int dcon_transmit_idle(struct dcon_link *link)
  */
 bool dcon_transmit_now(struct dcon_link *link)
 {
-	int rc;
+	bool done = false;
 
-	if (in_interrupt() || irqs_disabled() || !mutex_trylock(&link->tx_lock))
+	if (in_interrupt() || irqs_disabled() || !mutex_trylock(&link->lock))
 		return false;
-	migrate_disable();
-	rc = dcon_transmit_idle(link);
-	if (rc < 0)
-		WRITE_ONCE(link->broken, rc);
-	dcon_tx_unlock(link);
-	return !rc;
+	if (mutex_trylock(&link->tx_lock)) {
+		done = dcon_transmit_idle_locked(link);
+		mutex_unlock(&link->tx_lock);
+	}
+	mutex_unlock(&link->lock);
+	return done;
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_transmit_now);
 
@@ -614,7 +683,7 @@ void dcon_tx_up(struct dcon_link *link)
 	link->lost = 0;
 	link->stuck = false;
 	raw_spin_lock_irq(&link->ctl_lock);
-	link->ctl_dirty = true;
+	WRITE_ONCE(link->ctl_dirty, true);
 	WRITE_ONCE(link->ctl_brk, false);
 	link->ctl.brk = 0;
 	link->ctl.brk_pos = 0;
@@ -650,24 +719,23 @@ void dcon_receive_last(struct dcon_link *link)
  */
 int dcon_exchange(struct dcon_link *link, bool *again)
 {
-	struct dcon_view view;
 	u32 begin = link->rx_pos, told = link->rx_told;
+	struct dcon_view view;
 	int rc;
 
 	rc = dcon_look(link, &view);
 	if (rc)
 		return rc;
+	link->rx_seen = view.prod;
 	dcon_receive_ctl(link, &view);
 	dcon_receive(link, &view);
-	*again = link->rx_pos != begin;
-	rc = dcon_tell_cons(link, begin, view.prod);
-	smp_mb(); /* before the next look: pairs with the one in dcon_missed() */
-	/* what the peer has sent without having seen that came without a signal */
-	if (link->rx_told != told &&
-	    le32_to_cpu(READ_ONCE(link->hdr->prod.pos)) != view.prod)
+	if (link->rx_pos != begin)
+		*again = !dcon_await_answer(link);
+	rc = dcon_transmit(link, again);
+	if (!rc && !dcon_tell_later(link, begin))
+		rc = dcon_tell_cons(link);
+	if (link->rx_told != told && dcon_more_came(link))
 		*again = true;
-	if (!rc)
-		rc = dcon_transmit(link, again);
 	/* the console was disabled for want of room */
 	if (!rc && READ_ONCE(link->full) &&
 	    dcon_tx_room(link) >= (int)link->peer_size / 2) {

@@ -132,7 +132,7 @@ static int fake_move_data(struct dibs_dev *dibs, u64 dmb_tok, unsigned int idx,
 		return -ERANGE;
 	memcpy((void *)fake->peer + offset, data, size);
 	fake->signals += sf;
-	if (fake->late && offset == offsetof(struct dcon_hdr, cons)) {
+	if (fake->late && offset + size == sizeof(struct dcon_hdr)) {
 		((struct dcon_hdr *)fake->own)->prod.pos = cpu_to_le32(fake->late);
 		fake->late = 0;
 	}
@@ -224,8 +224,10 @@ static const struct dcon_link_ops fake_link_ops = {
 /* The link runs when a test says so, and not when it is kicked */
 static void fake_link_init(struct fake *fake, enum dcon_role role)
 {
+	if (fake->link.ops)
+		dcon_link_exit(&fake->link);
 	dcon_link_init(&fake->link, role, &fake_link_ops);
-	dcon_link_exit(&fake->link);
+	disable_delayed_work_sync(&fake->link.work);
 	if (role == DCON_TERMINAL)
 		fake->link.peer = peer_gid;
 }
@@ -240,6 +242,13 @@ static void run_later(struct fake *fake)
 {
 	fake->link.next_try = jiffies;
 	run(fake);
+}
+
+/* As run(), after the time that an answer can take. Return: when next */
+static unsigned long run_unanswered(struct fake *fake)
+{
+	timer_delete_sync(&fake->link.rx_timer);
+	return dcon_link_run(&fake->link);
 }
 
 static void mail_from(struct fake *fake, const uuid_t *gid, u32 code, u64 info)
@@ -593,13 +602,19 @@ static void test_receive(struct kunit *test)
 	set_up_terminal(test);
 	memcpy(fake->own + DCON_RING, "\0hello\377", 7);
 	peer_says_prod(fake, 7);
-	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 7);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "\0hello\377", 7);
-	/* told when there is nothing more urgent */
+	/* told when there is no answer that could have told it */
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 0);
-	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_GT(test, run_unanswered(fake), 0);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
+	/* nobody has typed so much: told when no more has come */
+	peer_says_prod(fake, 7 + 17);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
+	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 7 + 17);
 	/* nobody waits for that */
 	KUNIT_EXPECT_EQ(test, fake->signals, 0);
 }
@@ -612,15 +627,58 @@ static void test_receive_late(struct kunit *test)
 	set_up_terminal(test);
 	memcpy(fake->own + DCON_RING, "abc", 3);
 	peer_says_prod(fake, 1);
-	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
 	fake->late = 3;
-	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, run_unanswered(fake), 0);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 1);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
-	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
-	KUNIT_EXPECT_MEMEQ(test, fake->in, "abc", 3);
 	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_MEMEQ(test, fake->in, "abc", 3);
+	KUNIT_EXPECT_GT(test, run_unanswered(fake), 0);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
+}
+
+/* What is answered at once is told with the answer, whoever sends that */
+static void test_receive_answered(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	set_up_terminal(test);
+	memcpy(fake->own + DCON_RING, "xyz", 3);
+	peer_says_prod(fake, 1);
+	run(fake);
+	fake->out = "XYZ";
+	fake->out_len = 1;
+	KUNIT_EXPECT_TRUE(test, dcon_transmit_now(&fake->link));
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 1);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 1);
+	peer_says_cons(fake, 1);
+	peer_says_prod(fake, 2);
+	fake->out_len = 1;
+	run(fake);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 2);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 2);
+	KUNIT_EXPECT_EQ(test, fake->signals, 2);
+	/* there is no signal for what comes just before that, and it is not left lying */
+	peer_says_cons(fake, 2);
+	peer_says_prod(fake, 3);
+	run(fake);
+	fake->out_len = 1;
+	fake->late = 4;
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
+	/* who waits for room needs the signal, whether the data does or not */
+	fake->take = 1;
+	peer_says_prod(fake, 3 + RING / 4);
+	fake->out_len = 1;
+	run(fake);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 4);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
+	KUNIT_EXPECT_EQ(test, fake->signals, 3);
+	run_unanswered(fake);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 4);
+	KUNIT_EXPECT_EQ(test, fake->signals, 4);
 }
 
 /* Positions go on where 32 bits end, and rings where they begin */
@@ -637,7 +695,7 @@ static void test_receive_wraps(struct kunit *test)
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 10);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "0123456789", 10);
-	run(fake);
+	run_unanswered(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 2);
 }
 
@@ -671,6 +729,38 @@ static void test_receive_parts(struct kunit *test)
 	run(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), RING);
 	KUNIT_EXPECT_EQ(test, fake->signals, 3);
+}
+
+/* A signal has the ring looked at there and then, except for what is not as usual */
+static void test_signal(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	fake_link_init(fake, DCON_TERMINAL);
+	mail(fake, DCON_EV_CONSOLE_OFFER, PEER_TOK);
+	dcon_link_signal(&fake->link);
+	KUNIT_EXPECT_NULL(test, fake->own);
+	set_up_terminal(test);
+	memcpy(fake->own + DCON_RING, "ab", 2);
+	peer_says_prod(fake, 1);
+	dcon_link_signal(&fake->link);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
+	/* who has the lock may be waiting for the end of this */
+	peer_says_prod(fake, 2);
+	mutex_lock(&fake->link.lock);
+	dcon_link_signal(&fake->link);
+	mutex_unlock(&fake->link.lock);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
+	dcon_link_signal(&fake->link);
+	KUNIT_EXPECT_MEMEQ(test, fake->in, "ab", 2);
+	/* nonsense ends the connection, but not from in here */
+	peer_says_prod(fake, 1);
+	dcon_link_signal(&fake->link);
+	dcon_link_signal(&fake->link);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_UP);
+	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 2);
 }
 
 static void test_send(struct kunit *test)
@@ -756,6 +846,9 @@ static void test_send_now(struct kunit *test)
 	mutex_lock(&fake->link.tx_lock);
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
 	mutex_unlock(&fake->link.tx_lock);
+	mutex_lock(&fake->link.lock);
+	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
+	mutex_unlock(&fake->link.lock);
 	KUNIT_EXPECT_TRUE(test, dcon_transmit_now(&fake->link));
 	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
 	KUNIT_EXPECT_MEMEQ(test, (void *)fake->peer + DCON_RING, "abc", 3);
@@ -1096,8 +1189,10 @@ static struct kunit_case dcon_test_cases[] = {
 	KUNIT_CASE_PARAM(test_bad_setup, bad_setup_gen_params),
 	KUNIT_CASE(test_receive),
 	KUNIT_CASE(test_receive_late),
+	KUNIT_CASE(test_receive_answered),
 	KUNIT_CASE(test_receive_wraps),
 	KUNIT_CASE(test_receive_parts),
+	KUNIT_CASE(test_signal),
 	KUNIT_CASE(test_send),
 	KUNIT_CASE(test_send_full),
 	KUNIT_CASE(test_send_now),
@@ -1143,8 +1238,10 @@ static void dcon_test_exit(struct kunit *test)
 
 	if (!fake || !fake->dibs)
 		return;
-	if (fake->link.ops)
+	if (fake->link.ops) {
 		dcon_link_drop_dev(&fake->link, fake->dibs);
+		dcon_link_exit(&fake->link);
+	}
 	dibs_dev_del(fake->dibs);
 	put_device(&fake->dibs->dev);
 }

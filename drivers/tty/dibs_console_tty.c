@@ -108,7 +108,11 @@ static size_t dcon_line_insert(struct dcon_line *line, const u8 *data,
 	n = min_t(size_t, len, max(room, 0));
 	/* it may be written meanwhile, by who should not */
 	n = n ? data_race(tty_insert_flip_string(port, data, n)) : 0;
-	tty_flip_buffer_push(port);
+	/* a device that leaves does not wait for the line discipline */
+	if (line->link.draining)
+		tty_flip_buffer_push(port);
+	else
+		tty_flip_buffer_deliver(port);
 	line->link.rx_retry = n < len && tty_port_initialized(port);
 	return n;
 }
@@ -277,7 +281,7 @@ static void dcon_port_dtr_rts(struct tty_port *port, bool active)
 
 	raw_spin_lock_irqsave(&link->ctl_lock, flags);
 	link->ctl.flags = cpu_to_le32(active ? DCON_READY : 0);
-	link->ctl_dirty = true;
+	WRITE_ONCE(link->ctl_dirty, true);
 	raw_spin_unlock_irqrestore(&link->ctl_lock, flags);
 	dcon_link_kick(link);
 }
@@ -472,7 +476,7 @@ static int dcon_break_ctl(struct tty_struct *tty, int state)
 		return 0;
 	raw_spin_lock_irqsave(&link->ctl_lock, flags);
 	WRITE_ONCE(link->ctl_brk, true);
-	link->ctl_dirty = true;
+	WRITE_ONCE(link->ctl_dirty, true);
 	raw_spin_unlock_irqrestore(&link->ctl_lock, flags);
 	dcon_link_kick(link);
 	return 0;
@@ -488,7 +492,7 @@ static int dcon_resize(struct tty_struct *tty, struct winsize *ws)
 		raw_spin_lock_irqsave(&link->ctl_lock, flags);
 		link->ctl.rows = cpu_to_le16(ws->ws_row);
 		link->ctl.cols = cpu_to_le16(ws->ws_col);
-		link->ctl_dirty = true;
+		WRITE_ONCE(link->ctl_dirty, true);
 		raw_spin_unlock_irqrestore(&link->ctl_lock, flags);
 		dcon_link_kick(link);
 	}

@@ -54,6 +54,17 @@ pair() {
 		tee -a "$OUT.pairs"
 }
 
+# console: once more if a guest had no clock
+console() {
+	local tries rc
+	for ((tries = 0; tries < 3; tries++)); do
+		rc=0
+		"$TOP/scripts/bench-console.sh" || rc=$?
+		[ $rc -eq 75 ] || return $rc
+	done
+	return $rc
+}
+
 # module: what dibs_bench.ko printed, as a table; its times are in ps
 module_table() {
 	gawk -v unit="$1" '
@@ -107,8 +118,8 @@ s=stream_64K_writes_64K_buffers_MB/s
 aims="$s:smc/tcp:>2.5:>1 stream_64K_writes_1024K_buffers_MB/s:smc/tcp:>3"
 aims+=" stream_1K_writes_64K_buffers_MB/s:smc/tcp:>1.5 round_trip_64B_us:smc/tcp:<0.45:<0.67"
 aims+=" $s:smc/unix:>1.2 round_trip_64B_us:smc/unix:<0.9"
-gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX" \
-	-v ratios="smc/tcp smc/unix" -v aims="$aims" "$OUT.nets" || bad=1
+gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX copy=only_copied" \
+	-v ratios="smc/tcp smc/unix smc/copy" -v aims="$aims" "$OUT.nets" || bad=1
 
 step 6/11 "applications in one guest, with default buffers"
 guest x86 apps -m 2048 >"$OUT.apps"
@@ -147,6 +158,6 @@ step 10/11 "SMC-D over ISM functions (two s390x guests) against TCP over virtio-
 "$TOP/scripts/bench-pair.sh" s390 || bad=1
 
 step 11/11 "1 MiB through a console over dibs and through hvc (aim: 10 times as fast)"
-"$TOP/scripts/bench-console.sh" || bad=1
+console || bad=1
 say "accelerator: $(cat "$B"/accel-amd64-* 2>/dev/null || echo "${ACCEL:-?}"), CPUs: $CPUS"
 exit $bad

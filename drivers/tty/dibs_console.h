@@ -13,7 +13,6 @@
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
-#include <linux/timer.h>
 #include <linux/tty.h>
 #include <linux/types.h>
 #include <linux/uuid.h>
@@ -41,6 +40,12 @@
 
 /* The one signal of a DMB: look at it */
 #define DCON_SIGNAL		0
+
+/*
+ * So many bytes may stay unconfirmed until something else is moved: somebody may have
+ * typed them, and what answers them can confirm them as well
+ */
+#define DCON_TYPED		16
 
 /* Where things are in a DMB, and how large the ring is that is offered here */
 #define DCON_RING		SZ_4K
@@ -139,7 +144,7 @@ struct dcon_link;
 /**
  * struct dcon_link_ops - what a link needs of its user
  *
- * Called with the link locked, in process context.
+ * Called with the link locked, in process context, if nothing else is said.
  */
 struct dcon_link_ops {
 	/**
@@ -153,6 +158,11 @@ struct dcon_link_ops {
 	 * or &dcon_link.rx_retry be set.
 	 */
 	size_t (*receive)(struct dcon_link *link, const u8 *data, size_t len);
+	/**
+	 * @deliver: the user's user can have what was received while
+	 * &dcon_link.rx_deliver was set. Called without a lock, may take its time.
+	 */
+	void (*deliver)(struct dcon_link *link);
 	/** @receive_break: a break has arrived, at this place of the data */
 	void (*receive_break)(struct dcon_link *link);
 	/**
@@ -194,7 +204,8 @@ struct dcon_mail {
  * struct dcon_link - a connection, or the wish for one
  * @ops: its user
  * @role: of this end
- * @lock: held while the link runs, and while its device is taken away
+ * @lock: held while the link runs, while its device is taken away, and by who sends at
+ *	once
  * @work: runs the link
  * @mail: from events
  * @peer: GID of the other end's device; changes under the lock of @mail
@@ -216,9 +227,11 @@ struct dcon_mail {
  * @rx_pos: how far the own ring has been emptied
  * @rx_told: what of @rx_pos the peer has been told
  * @rx_seen: how far the peer had filled the own ring at the last look
- * @rx_timer: runs while an answer may come that tells the peer of @rx_pos
  * @rx_brk: number of breaks that were seen
  * @rx_retry: try soon again to hand on what is in the ring
+ * @rx_deliver: what is received now is handed on with &dcon_link_ops.deliver
+ * @rx_work: looks at what a signal has announced, and hands it on
+ * @rx_since: since when it hands that on, in jiffies, 0 if it does not
  * @draining: the connection is at its end: take what is there
  * @peer_ready: the peer's line is open
  * @rows: height of the peer's terminal
@@ -270,9 +283,11 @@ struct dcon_link {
 	u32 rx_pos;
 	u32 rx_told;
 	u32 rx_seen;
-	struct timer_list rx_timer;
 	u32 rx_brk;
 	bool rx_retry;
+	bool rx_deliver;
+	struct work_struct rx_work;
+	unsigned long rx_since;
 	bool draining;
 	bool peer_ready;
 	u16 rows;

@@ -2,10 +2,10 @@
 /*
  * Console over dibs
  *
- * How a connection comes and goes. Events only leave a note with the link, and
- * signals only wake it up: all is done by one work item for each link, so that
- * nothing runs at the same time as something else. Only sending does, which has a
- * lock of its own.
+ * How a connection comes and goes. Events only leave a note with the link, and all is
+ * done by one work item for each link, under its lock, so that nothing runs at the same
+ * time as something else. Only sending does, which has a lock of its own. A second
+ * work item does what a signal asks for while all is as usual, and no more.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -636,49 +636,74 @@ void dcon_link_kick(struct dcon_link *link)
 	mod_delayed_work(system_unbound_wq, &link->work, 0);
 }
 
-static void dcon_link_timer(struct timer_list *timer)
-{
-	struct dcon_link *link = from_timer(link, timer, rx_timer);
-
-	dcon_link_kick(link);
-}
-
-/* Return: is there anything left to do now? */
+/* Return: whether to look again at once */
 static bool dcon_signal_locked(struct dcon_link *link)
 {
 	bool again = false;
-	int rc;
+	int rc = READ_ONCE(link->broken);
 
-	if (link->state != DCON_UP || READ_ONCE(link->broken))
-		return true;
-	rc = dcon_exchange(link, &again);
+	if (!rc && link->state == DCON_UP) {
+		link->rx_deliver = true;
+		rc = dcon_exchange(link, &again);
+		link->rx_deliver = false;
+	}
 	if (rc)
 		WRITE_ONCE(link->broken, rc);
-	return rc || again || link->rx_retry;
+	if (rc || link->rx_retry || link->state != DCON_UP)
+		dcon_link_kick(link);
+	return again && !rc;
+}
+
+/* Handing on has no limit: nothing is locked, and others look if it takes long */
+static void dcon_link_deliver(struct dcon_link *link)
+{
+	/* 0 means that it does not */
+	WRITE_ONCE(link->rx_since, jiffies | 1);
+	link->ops->deliver(link);
+	WRITE_ONCE(link->rx_since, 0);
+}
+
+static void dcon_link_rx_work(struct work_struct *work)
+{
+	struct dcon_link *link = container_of(work, struct dcon_link, rx_work);
+	bool again, received;
+	u32 begin;
+
+	mutex_lock(&link->lock);
+	begin = link->rx_pos;
+	again = dcon_signal_locked(link);
+	received = link->rx_pos != begin;
+	mutex_unlock(&link->lock);
+	if (received)
+		dcon_link_deliver(link);
+	if (again)
+		queue_work(system_unbound_wq, &link->rx_work);
+}
+
+static bool dcon_delivers_long(const struct dcon_link *link)
+{
+	unsigned long since = READ_ONCE(link->rx_since);
+
+	return since && time_after(jiffies, since + 2);
 }
 
 /**
- * dcon_link_signal() - look at what a signal has announced
+ * dcon_link_signal() - have it looked at what a signal has announced
  * @link: the link
  *
- * There and then if possible: a byte that was typed would be later by a turn of the
- * work item, which is for all that is not as usual. Who holds the lock may be waiting
- * for the end of a signal's handler, and is not waited for.
+ * What is typed is handed on by who looks, because the way through another task would be
+ * noticed.
  *
- * Context: process context, may sleep; a handler of signals.
+ * Context: any but NMI.
  */
 void dcon_link_signal(struct dcon_link *link)
 {
-	bool left = true;
-
 	if (wq_has_sleeper(&link->room))
 		wake_up_all(&link->room);
-	if (mutex_trylock(&link->lock)) {
-		left = dcon_signal_locked(link);
-		mutex_unlock(&link->lock);
-	}
-	if (left)
+	if (READ_ONCE(link->state) != DCON_UP || dcon_delivers_long(link))
 		dcon_link_kick(link);
+	else
+		queue_work(system_unbound_wq, &link->rx_work);
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_signal);
 
@@ -712,7 +737,7 @@ void dcon_link_init(struct dcon_link *link, enum dcon_role role,
 	raw_spin_lock_init(&link->ctl_lock);
 	init_waitqueue_head(&link->room);
 	INIT_DELAYED_WORK(&link->work, dcon_link_work);
-	timer_setup(&link->rx_timer, dcon_link_timer, 0);
+	INIT_WORK(&link->rx_work, dcon_link_rx_work);
 	link->next_try = jiffies;
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_init);
@@ -720,7 +745,7 @@ EXPORT_SYMBOL_IF_KUNIT(dcon_link_init);
 /* No device is left. Who kicks it from here on does nothing. */
 void dcon_link_exit(struct dcon_link *link)
 {
-	timer_shutdown_sync(&link->rx_timer);
+	disable_work_sync(&link->rx_work);
 	disable_delayed_work_sync(&link->work);
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_exit);

@@ -359,11 +359,11 @@ static const struct dibs_client_ops dcon_client_ops = {
 	.handle_event	= dcon_handle_event,
 };
 
-/* Events make lines, and what signals announce is looked at there and then */
+/* Events make lines, which may sleep; signals only wake somebody up */
 struct dibs_client dcon_client = {
 	.name	= "console",
 	.ops	= &dcon_client_ops,
-	.flags	= DIBS_CLIENT_THREADED_IRQ | DIBS_CLIENT_THREADED_EVENT,
+	.flags	= DIBS_CLIENT_THREADED_EVENT,
 };
 EXPORT_SYMBOL_IF_KUNIT(dcon_client);
 

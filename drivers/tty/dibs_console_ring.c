@@ -20,9 +20,6 @@
 /* How often a move from any context is tried while the device is busy, in us */
 #define DCON_BUSY_TRIES		1000
 
-/* What may have been typed is not longer than this */
-#define DCON_TYPED		16
-
 /* How long a move may be under way whose CPU was stopped */
 #define DCON_SETTLE_MS		10
 
@@ -217,25 +214,15 @@ static bool dcon_peer_may_wait(const struct dcon_link *link)
 }
 
 /*
- * What may have been typed has an answer that can tell the peer as well how far the ring
- * is empty, if it comes soon. Return: whether to wait for that.
+ * Is it not the time to tell the peer how far the ring is empty? Not while more comes, nor
+ * of what may have been typed: its answer will tell, or what comes after it.
  */
-static bool dcon_await_answer(struct dcon_link *link)
-{
-	if (link->rx_pos - link->rx_told > DCON_TYPED)
-		return false;
-	mod_timer(&link->rx_timer, jiffies + 1);
-	return true;
-}
-
-/* Is it not the time yet to tell the peer? Not while there comes more, for one. */
 static bool dcon_tell_later(const struct dcon_link *link, u32 begin)
 {
 	u32 news = link->rx_pos - link->rx_told;
 
-	if (link->rx_pos != begin)
-		return news < DCON_RING_SIZE / 4;
-	return news <= DCON_TYPED && timer_pending(&link->rx_timer);
+	return news <= DCON_TYPED ||
+	       (link->rx_pos != begin && news < DCON_RING_SIZE / 4);
 }
 
 /*
@@ -247,8 +234,6 @@ static int dcon_tell_cons(struct dcon_link *link)
 	struct dcon_pos cons = { .pos = cpu_to_le32(link->rx_pos) };
 	bool waits = dcon_peer_may_wait(link);
 
-	if (link->rx_pos == link->rx_told)
-		return 0;
 	link->rx_told = link->rx_pos;
 	return dcon_move(link, waits, offsetof(struct dcon_hdr, cons), &cons,
 			 sizeof(cons));
@@ -302,14 +287,20 @@ static unsigned int dcon_split(const struct dcon_link *link, u32 pos,
 	return len > first ? 2 : 1;
 }
 
+/* Does the peer need a signal for what comes after @pos? */
+static bool dcon_peer_idle(const struct dcon_link *link, u32 pos)
+{
+	return pos - dcon_peer_cons(link) <= DCON_TYPED;
+}
+
 /*
  * A peer that has not emptied the ring looks at it once more after it has told
  * that it has: it needs no signal, unless that was before it could see this.
  */
-static bool dcon_missed(struct dcon_link *link, u32 old)
+static bool dcon_missed(const struct dcon_link *link, u32 pos)
 {
 	smp_mb(); /* between what was moved and what is looked at */
-	return dcon_peer_cons(link) == old;
+	return dcon_peer_idle(link, pos);
 }
 
 /* With @tell: and how far the own ring is empty, which is next to where the data ends */
@@ -322,7 +313,7 @@ static int dcon_send_pos(struct dcon_link *link, const void *data, u32 len,
 	};
 	struct dibs_move_seg segs[3];
 	u32 old = link->tx_pos;
-	bool idle = dcon_peer_cons(link) == old || !len;
+	bool idle = dcon_peer_idle(link, old) || !len;
 	unsigned int n;
 	int rc;
 
@@ -622,8 +613,7 @@ static int dcon_transmit_idle(struct dcon_link *link)
 	bool again;
 	int rc;
 
-	if (!READ_ONCE(link->up) ||
-	    dcon_peer_cons(link) != READ_ONCE(link->tx_pos))
+	if (!READ_ONCE(link->up) || !dcon_peer_idle(link, READ_ONCE(link->tx_pos)))
 		return 1;
 	rc = dcon_transmit_locked(link, &again);
 	return !rc && link->out_len ? 1 : rc;
@@ -653,7 +643,7 @@ static bool dcon_transmit_idle_locked(struct dcon_link *link)
  *
  * Context: any but NMI; does nothing where interrupts or bottom halves are disabled,
  * which is not where a mutex can be given back.
- * Return: whether what was fetched was sent; if not, dcon_link_kick() has to be called.
+ * Return: whether nothing is left to do; if not, dcon_link_kick() has to be called.
  */
 bool dcon_transmit_now(struct dcon_link *link)
 {
@@ -729,8 +719,7 @@ int dcon_exchange(struct dcon_link *link, bool *again)
 	link->rx_seen = view.prod;
 	dcon_receive_ctl(link, &view);
 	dcon_receive(link, &view);
-	if (link->rx_pos != begin)
-		*again = !dcon_await_answer(link);
+	*again = link->rx_pos != begin && link->rx_pos - link->rx_told > DCON_TYPED;
 	rc = dcon_transmit(link, again);
 	if (!rc && !dcon_tell_later(link, begin))
 		rc = dcon_tell_cons(link);
@@ -756,9 +745,10 @@ EXPORT_SYMBOL_IF_KUNIT(dcon_exchange);
  */
 int dcon_beat(struct dcon_link *link)
 {
-	struct dcon_pos cons = { .pos = cpu_to_le32(link->rx_told) };
+	struct dcon_pos cons = { .pos = cpu_to_le32(link->rx_pos) };
 	bool left = READ_ONCE(link->tx_pos) != dcon_peer_cons(link);
 
+	link->rx_told = link->rx_pos;
 	return dcon_move(link, left, offsetof(struct dcon_hdr, cons), &cons,
 			 sizeof(cons));
 }

@@ -41,6 +41,7 @@ static const uuid_t other_gid =
  * @take: how many bytes the user takes yet
  * @in: what it has taken
  * @in_len: how much
+ * @delivered: how much of it there was when it was to be handed on
  * @breaks: how many
  * @break_at: where in @in the last one was
  * @out: what it has to send
@@ -64,6 +65,7 @@ struct fake {
 	size_t take;
 	u8 in[2 * RING];
 	size_t in_len;
+	size_t delivered;
 	unsigned int breaks;
 	size_t break_at;
 	const u8 *out;
@@ -187,6 +189,13 @@ static size_t fake_receive(struct dcon_link *link, const u8 *data, size_t len)
 	return len;
 }
 
+static void fake_deliver(struct dcon_link *link)
+{
+	struct fake *fake = link_to_fake(link);
+
+	fake->delivered = fake->in_len;
+}
+
 static void fake_receive_break(struct dcon_link *link)
 {
 	struct fake *fake = link_to_fake(link);
@@ -214,6 +223,7 @@ static void fake_changed(struct dcon_link *link)
 static const struct dcon_link_ops fake_link_ops = {
 	.want		= fake_want,
 	.receive	= fake_receive,
+	.deliver	= fake_deliver,
 	.receive_break	= fake_receive_break,
 	.fetch		= fake_fetch,
 	.changed	= fake_changed,
@@ -244,11 +254,11 @@ static void run_later(struct fake *fake)
 	run(fake);
 }
 
-/* As run(), after the time that an answer can take. Return: when next */
-static unsigned long run_unanswered(struct fake *fake)
+/* As run(), when it is time to see that the peer is there */
+static void run_beat(struct fake *fake)
 {
-	timer_delete_sync(&fake->link.rx_timer);
-	return dcon_link_run(&fake->link);
+	fake->link.beat = jiffies;
+	run(fake);
 }
 
 static void mail_from(struct fake *fake, const uuid_t *gid, u32 code, u64 info)
@@ -605,16 +615,21 @@ static void test_receive(struct kunit *test)
 	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 7);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "\0hello\377", 7);
-	/* told when there is no answer that could have told it */
+	/* told with the answer if there is one, or else some day */
+	run(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 0);
-	KUNIT_EXPECT_GT(test, run_unanswered(fake), 0);
+	run_beat(fake);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
+	peer_says_prod(fake, 7 + DCON_TYPED);
+	run(fake);
+	run(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
 	/* nobody has typed so much: told when no more has come */
-	peer_says_prod(fake, 7 + 17);
+	peer_says_prod(fake, 7 + DCON_TYPED + 1);
 	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 7);
 	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
-	KUNIT_EXPECT_EQ(test, cons_of(fake), 7 + 17);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 7 + DCON_TYPED + 1);
 	/* nobody waits for that */
 	KUNIT_EXPECT_EQ(test, fake->signals, 0);
 }
@@ -625,17 +640,16 @@ static void test_receive_late(struct kunit *test)
 	struct fake *fake = test->priv;
 
 	set_up_terminal(test);
-	memcpy(fake->own + DCON_RING, "abc", 3);
-	peer_says_prod(fake, 1);
+	peer_says_prod(fake, 100);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	fake->late = 300;
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 100);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 100);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 300);
 	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
-	fake->late = 3;
-	KUNIT_EXPECT_EQ(test, run_unanswered(fake), 0);
-	KUNIT_EXPECT_EQ(test, cons_of(fake), 1);
-	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
-	KUNIT_EXPECT_GT(test, dcon_link_run(&fake->link), 0);
-	KUNIT_EXPECT_MEMEQ(test, fake->in, "abc", 3);
-	KUNIT_EXPECT_GT(test, run_unanswered(fake), 0);
-	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 300);
 }
 
 /* What is answered at once is told with the answer, whoever sends that */
@@ -675,10 +689,12 @@ static void test_receive_answered(struct kunit *test)
 	run(fake);
 	KUNIT_EXPECT_EQ(test, prod_of(fake), 4);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
-	KUNIT_EXPECT_EQ(test, fake->signals, 3);
-	run_unanswered(fake);
-	KUNIT_EXPECT_EQ(test, cons_of(fake), 4);
 	KUNIT_EXPECT_EQ(test, fake->signals, 4);
+	fake->take = DCON_TYPED;
+	run(fake);
+	run(fake);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 4 + DCON_TYPED);
+	KUNIT_EXPECT_EQ(test, fake->signals, 5);
 }
 
 /* Positions go on where 32 bits end, and rings where they begin */
@@ -695,7 +711,7 @@ static void test_receive_wraps(struct kunit *test)
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 10);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "0123456789", 10);
-	run_unanswered(fake);
+	run_beat(fake);
 	KUNIT_EXPECT_EQ(test, cons_of(fake), 2);
 }
 
@@ -731,36 +747,46 @@ static void test_receive_parts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->signals, 3);
 }
 
-/* A signal has the ring looked at there and then, except for what is not as usual */
+static void signal(struct fake *fake)
+{
+	dcon_link_signal(&fake->link);
+	flush_work(&fake->link.rx_work);
+	flush_delayed_work(&fake->link.work);
+}
+
+/* A signal has the ring looked at, and what there is handed on; who does so may be kept */
 static void test_signal(struct kunit *test)
 {
 	struct fake *fake = test->priv;
 
-	fake_link_init(fake, DCON_TERMINAL);
-	mail(fake, DCON_EV_CONSOLE_OFFER, PEER_TOK);
-	dcon_link_signal(&fake->link);
-	KUNIT_EXPECT_NULL(test, fake->own);
 	set_up_terminal(test);
-	memcpy(fake->own + DCON_RING, "ab", 2);
+	memcpy(fake->own + DCON_RING, "abc", 3);
 	peer_says_prod(fake, 1);
-	dcon_link_signal(&fake->link);
+	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
-	/* who has the lock may be waiting for the end of this */
+	KUNIT_EXPECT_EQ(test, fake->delivered, 1);
+	/* nothing new */
+	signal(fake);
+	KUNIT_EXPECT_EQ(test, fake->delivered, 1);
+	fake->link.rx_since = (jiffies - 10) | 1;
+	enable_delayed_work(&fake->link.work);
 	peer_says_prod(fake, 2);
-	mutex_lock(&fake->link.lock);
-	dcon_link_signal(&fake->link);
-	mutex_unlock(&fake->link.lock);
-	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
-	dcon_link_signal(&fake->link);
-	KUNIT_EXPECT_MEMEQ(test, fake->in, "ab", 2);
-	/* nonsense ends the connection, but not from in here */
-	peer_says_prod(fake, 1);
-	dcon_link_signal(&fake->link);
-	dcon_link_signal(&fake->link);
-	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_UP);
-	run(fake);
-	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
+	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 2);
+	KUNIT_EXPECT_EQ(test, fake->delivered, 1);
+	fake->link.rx_since = 0;
+	peer_says_prod(fake, 3);
+	signal(fake);
+	KUNIT_EXPECT_MEMEQ(test, fake->in, "abc", 3);
+	KUNIT_EXPECT_EQ(test, fake->delivered, 3);
+	/* nonsense ends the connection */
+	peer_says_prod(fake, 1);
+	signal(fake);
+	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 3);
+	disable_delayed_work_sync(&fake->link.work);
+	signal(fake);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 3);
 }
 
 static void test_send(struct kunit *test)
@@ -774,17 +800,22 @@ static void test_send(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, prod_of(fake), 5);
 	KUNIT_EXPECT_MEMEQ(test, (void *)fake->peer + DCON_RING, "hello", 5);
 	KUNIT_EXPECT_EQ(test, fake->signals, 1);
-	/* the peer is not done yet, and will look again */
-	fake->out = "world";
-	fake->out_len = 5;
+	/* the peer may have taken that, and not have said so */
+	fake->out = "a wide world";
+	fake->out_len = 12;
 	run(fake);
-	KUNIT_EXPECT_EQ(test, prod_of(fake), 10);
-	KUNIT_EXPECT_EQ(test, fake->signals, 1);
-	peer_says_cons(fake, 10);
-	fake->out = "!";
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 17);
+	KUNIT_EXPECT_EQ(test, fake->signals, 2);
+	/* it is not done yet, and will look again */
+	fake->out = "!?";
 	fake->out_len = 1;
 	run(fake);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 18);
 	KUNIT_EXPECT_EQ(test, fake->signals, 2);
+	peer_says_cons(fake, 2);
+	fake->out_len = 1;
+	run(fake);
+	KUNIT_EXPECT_EQ(test, fake->signals, 3);
 }
 
 static void test_send_full(struct kunit *test)
@@ -821,15 +852,15 @@ static void test_send_now(struct kunit *test)
 	struct fake *fake = test->priv;
 
 	fake_link_init(fake, DCON_TERMINAL);
-	fake->out = "abcdef";
+	fake->out = "a longer line than is typed";
 	fake->out_len = 1;
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
 	KUNIT_EXPECT_EQ(test, fake->out_len, 1);
 	fake->out_len = 0;
 	set_up_terminal(test);
-	fake->out_len = 1;
+	fake->out_len = 17;
 	KUNIT_EXPECT_TRUE(test, dcon_transmit_now(&fake->link));
-	KUNIT_EXPECT_EQ(test, prod_of(fake), 1);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 17);
 	KUNIT_EXPECT_EQ(test, fake->signals, 1);
 	/* it has not taken that yet */
 	fake->out_len = 2;
@@ -850,16 +881,16 @@ static void test_send_now(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
 	mutex_unlock(&fake->link.lock);
 	KUNIT_EXPECT_TRUE(test, dcon_transmit_now(&fake->link));
-	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
-	KUNIT_EXPECT_MEMEQ(test, (void *)fake->peer + DCON_RING, "abc", 3);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 19);
+	KUNIT_EXPECT_MEMEQ(test, (void *)fake->peer + DCON_RING, "a longer line than ", 19);
 	/* an error ends the connection when the link runs, even if it is the only one */
-	peer_says_cons(fake, 3);
+	peer_says_cons(fake, 19);
 	fake->out_len = 1;
 	fake->busy = 1;
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
 	run(fake);
 	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
-	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
+	KUNIT_EXPECT_EQ(test, prod_of(fake), 19);
 }
 
 static void test_send_atomic(struct kunit *test)

@@ -108,11 +108,10 @@ static size_t dcon_line_insert(struct dcon_line *line, const u8 *data,
 	n = min_t(size_t, len, max(room, 0));
 	/* it may be written meanwhile, by who should not */
 	n = n ? data_race(tty_insert_flip_string(port, data, n)) : 0;
-	/* a device that leaves does not wait for the line discipline */
-	if (line->link.draining)
-		tty_flip_buffer_push(port);
+	if (line->link.rx_deliver)
+		tty_flip_buffer_publish(port);
 	else
-		tty_flip_buffer_deliver(port);
+		tty_flip_buffer_push(port);
 	line->link.rx_retry = n < len && tty_port_initialized(port);
 	return n;
 }
@@ -137,6 +136,11 @@ static size_t dcon_line_receive(struct dcon_link *link, const u8 *data,
 	if (READ_ONCE(line->throttled) && !link->draining)
 		return 0;
 	return dcon_line_insert(line, data, len);
+}
+
+static void dcon_line_deliver(struct dcon_link *link)
+{
+	tty_flip_buffer_deliver(&link_to_line(link)->port);
 }
 
 static void dcon_line_receive_break(struct dcon_link *link)
@@ -262,6 +266,7 @@ static void dcon_line_changed(struct dcon_link *link)
 static const struct dcon_link_ops dcon_line_link_ops = {
 	.want		= dcon_line_want,
 	.receive	= dcon_line_receive,
+	.deliver	= dcon_line_deliver,
 	.receive_break	= dcon_line_receive_break,
 	.fetch		= dcon_line_fetch,
 	.changed	= dcon_line_changed,

@@ -22,6 +22,7 @@ s390) ARCH=s390 SYSTEM=s390 TOOLS=$B/selftests-s390x DRIVER=ism ON=(--device ism
 *) die "usage: console-test.sh [--long|--demo] [s390]" ;;
 esac
 KILLS=50
+PANICS=20
 LATE=${LONG:+60}
 LATE=${LATE:-10}
 declare -A GID=(
@@ -29,6 +30,7 @@ declare -A GID=(
 	[b]=0bb20000-0000-4000-0000-000000000000
 	[s]=05550000-0000-4000-0000-000000000000
 )
+CPUS=1
 pass=0 fail=0
 
 need_pkgs gcc make libseccomp-dev libjansson-dev
@@ -68,20 +70,27 @@ daemon() {
 # guest NAME VARIANT ARGS COMMAND: without a network
 guest() {
 	local rc=0
-	"$TOP/scripts/guest.sh" -n "console-$1" -t 900 -c 1 -m 512 -f "$RUN/$1.sock" \
+	"$TOP/scripts/guest.sh" -n "console-$1" -t 900 -c "$CPUS" -m 512 -f "$RUN/$1.sock" \
 		-x "-pidfile $RUN/$1.pid" -a "$3" -d "$TOOLS" -d "$TOP/scripts/guest" \
 		"$2" "export DRIVER=$DRIVER; $4" >"$RUN/$1.out" 2>&1 || rc=$?
 	echo "@exit $rc" >>"$RUN/$1.out"
 }
 
+# forget NAME: what the one of before has said, or that would be taken for an answer
+forget() {
+	rm -f "$RUN/$1.out" "$RUN/$1.pid"
+}
+
 # terminal NAME COMMAND: the modules are loaded when it runs
 terminal() {
+	forget "$1"
 	guest "$1" $ARCH '' ". /opt/dibs/console-terminal; $2; exit \$failed" &
 	GUEST[$1]=$!
 }
 
 # system [ARG]: the one that is seen, which knows its server from the first moment on
 system() {
+	forget b
 	guest b $SYSTEM "ignore_loglevel sysrq_always_enabled dibs_console.server=${GID[a]} \
 		dibs_console.sysrq=1 ${1-} console=ttyDIBS0" /opt/dibs/console-system &
 	GUEST[b]=$!
@@ -126,10 +135,12 @@ same_log() {
 	[ -n "$a" ] && [ "$a" = "$b" ]
 }
 
-# same_panic: what the terminal saw is what the serial line has
+# same_panic: what the terminal saw is what the serial line has, of which both leave out what
+# others print meanwhile
 same_panic() {
 	local log=$B/log/guest-console-b want
-	want=$(tr -d '\r\0' <"$log" | sed -n '/sysrq: Trigger a crash/,$p' | sed '/^$/d' >"$RUN/panic" &&
+	want=$(tr -d '\r\0' <"$log" | sed -n '/sysrq: Trigger a crash/,$p' | sed '/^$/d; /flood/d' |
+		uniq >"$RUN/panic" &&
 		echo "$(wc -l <"$RUN/panic") $(sha256sum <"$RUN/panic")")
 	grep -qF "@panic $want" "$RUN/a.out"
 }
@@ -220,6 +231,24 @@ terminals() {
 	ends b 0
 }
 
+# Consoles that panic while another CPU prints, which is stopped wherever it is
+panics() {
+	local i
+	say "$PANICS consoles that panic while another CPU prints"
+	terminal a "listen ${GID[b]}; echo @listening; deaths $PANICS"
+	says a @listening
+	for ((i = 1; i <= PANICS; i++)); do
+		CPUS=2 system 'dibs_console_test=flood printk.devkmsg=on'
+		says a "^ok $((2 * i)) |^not ok" || break
+		grep -q '^not ok' "$RUN/a.out" && break
+		wait "${GUEST[b]}" || true
+		unset "GUEST[b]"
+		check "all the last words of console $i" same_panic
+	done
+	[ -z "${GUEST[b]-}" ] || kill_guest b
+	ends a 0
+}
+
 # The daemon's workers die all the time, which nobody notices
 kill_workers() {
 	while sleep 0.5; do
@@ -250,6 +279,7 @@ fi
 if [ -n "$LONG" ]; then
 	kills
 	terminals
+	panics
 	kill_workers &
 	killer=$!
 	whole_life

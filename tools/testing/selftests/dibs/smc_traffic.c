@@ -28,6 +28,8 @@
 static const char usage[] =
 "usage: smc_traffic [-m any] [-b BUFSIZE] [-a] NET TEST\n"
 " NET is smc, smc6, tcp, tcp6 or unix; smc has to be in mode SMCD, unless -m any.\n"
+" For streams it can be copy as well: memory that two processes share, who copy into it\n"
+" and from it and look at each other's positions, without the kernel.\n"
 " -a: the two ends of what is measured stay on the first and on the second CPU\n"
 " stream SIZE COUNT    writes COUNT times SIZE bytes, prints MB/s\n"
 " message SIZE COUNT   the same, prints us per message\n"
@@ -111,6 +113,92 @@ static void stay_on(int cpu)
 	check(sched_setaffinity(0, sizeof(set), &set) ? -errno : 0, "CPU");
 }
 
+static pid_t fork_end(void)
+{
+	pid_t child = fork();
+
+	check(child < 0 ? -errno : 0, "fork");
+	if (apart)
+		stay_on(!child);
+	return child;
+}
+
+/* What a stream could be: nothing but the copies that SMC-D makes of each byte */
+static struct {
+	_Alignas(64) size_t filled;
+	_Alignas(64) size_t emptied;
+	_Alignas(64) char data[MAX_SIZE];
+} *ring;
+
+static size_t position(const size_t *pos)
+{
+	return __atomic_load_n(pos, __ATOMIC_ACQUIRE);
+}
+
+static void advance(size_t *pos, size_t len)
+{
+	__atomic_store_n(pos, *pos + len, __ATOMIC_RELEASE);
+}
+
+/* As much as there is up to the end of the ring, and at most a quarter of it */
+static size_t piece(size_t pos, size_t there, size_t ring_size)
+{
+	size_t len = ring_size - pos % ring_size;
+
+	len = len < ring_size / 4 ? len : ring_size / 4;
+	return there < len ? there : len;
+}
+
+static void fill_ring(size_t size, size_t ring_size)
+{
+	size_t done, len;
+
+	for (done = 0; done < size; done += len) {
+		len = piece(ring->filled, ring_size - (ring->filled - position(&ring->emptied)),
+			    ring_size);
+		len = len < size - done ? len : size - done;
+		memcpy(ring->data + ring->filled % ring_size, buf + done, len);
+		advance(&ring->filled, len);
+	}
+}
+
+static void empty_ring(size_t total, size_t ring_size)
+{
+	size_t len;
+
+	while (ring->emptied != total) {
+		len = piece(ring->emptied, position(&ring->filled) - ring->emptied, ring_size);
+		memcpy(buf, ring->data + ring->emptied % ring_size, len);
+		advance(&ring->emptied, len);
+	}
+}
+
+static int bench_copy(size_t size, long count)
+{
+	size_t ring_size = bufsize ? bufsize : 65536;
+	double start, us;
+	int status;
+	long i;
+
+	if (ring_size > MAX_SIZE)
+		check(-EINVAL, "BUFSIZE");
+	ring = mmap(NULL, sizeof(*ring), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (ring == MAP_FAILED)
+		check(-errno, "mmap");
+	if (!fork_end()) {
+		empty_ring(size * count, ring_size);
+		return 0;
+	}
+	start = now_us();
+	for (i = 0; i < count; i++)
+		fill_ring(size, ring_size);
+	wait(&status);
+	us = now_us() - start;
+	printf("%.3f\n", (double)size * count / us);
+	return status != 0;
+}
+
 static int bench(const char *net, const char *test, size_t size, long count)
 {
 	bool pingpong = !strcmp(test, "pingpong");
@@ -120,11 +208,10 @@ static int bench(const char *net, const char *test, size_t size, long count)
 
 	if (size < 1 || size > MAX_SIZE || count < 1)
 		check(-EINVAL, "SIZE or COUNT");
+	if (!strcmp(net, "copy") && !strcmp(test, "stream"))
+		return bench_copy(size, count);
 	get_pair(net, fd);
-	child = fork();
-	check(child < 0 ? -errno : 0, "fork");
-	if (apart)
-		stay_on(!child);
+	child = fork_end();
 	if (!child) {
 		close(fd[0]);
 		serve(fd[1], pingpong, size);

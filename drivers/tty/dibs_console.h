@@ -13,6 +13,7 @@
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 #include <linux/tty.h>
 #include <linux/types.h>
 #include <linux/uuid.h>
@@ -232,6 +233,7 @@ struct dcon_mail {
  * @rx_deliver: what is received now is handed on with &dcon_link_ops.deliver
  * @rx_work: looks at what a signal has announced, and hands it on
  * @rx_since: since when it hands that on, in jiffies, 0 if it does not
+ * @rx_watch: runs the link if that takes long
  * @draining: the connection is at its end: take what is there
  * @peer_ready: the peer's line is open
  * @rows: height of the peer's terminal
@@ -288,6 +290,7 @@ struct dcon_link {
 	bool rx_deliver;
 	struct work_struct rx_work;
 	unsigned long rx_since;
+	struct timer_list rx_watch;
 	bool draining;
 	bool peer_ready;
 	u16 rows;

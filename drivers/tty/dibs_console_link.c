@@ -25,6 +25,9 @@
 #define DCON_PENALTY_MIN	HZ
 #define DCON_PENALTY_MAX	(60 * HZ)
 
+/* Who delivers for longer than this is not waited for */
+#define DCON_DELIVER_TIME	2
+
 /* A terminal does not wait longer for a console that has asked for it */
 #define DCON_ANSWER_TIME	(30 * HZ)
 
@@ -659,8 +662,19 @@ static void dcon_link_deliver(struct dcon_link *link)
 {
 	/* 0 means that it does not */
 	WRITE_ONCE(link->rx_since, jiffies | 1);
+	if (!timer_pending(&link->rx_watch))
+		mod_timer(&link->rx_watch, jiffies + DCON_DELIVER_TIME);
 	link->ops->deliver(link);
 	WRITE_ONCE(link->rx_since, 0);
+}
+
+/* What has come since may wait behind who delivers */
+static void dcon_link_watch(struct timer_list *timer)
+{
+	struct dcon_link *link = from_timer(link, timer, rx_watch);
+
+	if (READ_ONCE(link->rx_since))
+		dcon_link_kick(link);
 }
 
 static void dcon_link_rx_work(struct work_struct *work)
@@ -684,7 +698,7 @@ static bool dcon_delivers_long(const struct dcon_link *link)
 {
 	unsigned long since = READ_ONCE(link->rx_since);
 
-	return since && time_after(jiffies, since + 2);
+	return since && time_after(jiffies, since + DCON_DELIVER_TIME);
 }
 
 /**
@@ -738,6 +752,7 @@ void dcon_link_init(struct dcon_link *link, enum dcon_role role,
 	init_waitqueue_head(&link->room);
 	INIT_DELAYED_WORK(&link->work, dcon_link_work);
 	INIT_WORK(&link->rx_work, dcon_link_rx_work);
+	timer_setup(&link->rx_watch, dcon_link_watch, 0);
 	link->next_try = jiffies;
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_init);
@@ -746,6 +761,7 @@ EXPORT_SYMBOL_IF_KUNIT(dcon_link_init);
 void dcon_link_exit(struct dcon_link *link)
 {
 	disable_work_sync(&link->rx_work);
+	timer_shutdown_sync(&link->rx_watch);
 	disable_delayed_work_sync(&link->work);
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_link_exit);

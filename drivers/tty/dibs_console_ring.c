@@ -739,17 +739,20 @@ EXPORT_SYMBOL_IF_KUNIT(dcon_exchange);
  * dcon_beat() - see that the peer's DMB is still there
  * @link: the link, which is up and locked
  *
- * A signal may have been lost where something is left in the ring.
+ * A signal may have been lost where something is left in the ring. There is no need to
+ * look at the ring again: the peer has a signal for what comes after so little as can be
+ * news by now, and otherwise the link runs again anyway.
  *
  * Return: 0, or an error of dibs_move_data().
  */
 int dcon_beat(struct dcon_link *link)
 {
 	struct dcon_pos cons = { .pos = cpu_to_le32(link->rx_pos) };
-	bool left = READ_ONCE(link->tx_pos) != dcon_peer_cons(link);
+	bool sf = dcon_peer_may_wait(link) ||
+		  READ_ONCE(link->tx_pos) != dcon_peer_cons(link);
 
 	link->rx_told = link->rx_pos;
-	return dcon_move(link, left, offsetof(struct dcon_hdr, cons), &cons,
+	return dcon_move(link, sf, offsetof(struct dcon_hdr, cons), &cons,
 			 sizeof(cons));
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_beat);

@@ -41,7 +41,7 @@ static const uuid_t other_gid =
  * @take: how many bytes the user takes yet
  * @in: what it has taken
  * @in_len: how much
- * @delivered: how much of it there was when it was to be handed on
+ * @deliveries: how often something was to be handed on
  * @breaks: how many
  * @break_at: where in @in the last one was
  * @out: what it has to send
@@ -65,7 +65,7 @@ struct fake {
 	size_t take;
 	u8 in[2 * RING];
 	size_t in_len;
-	size_t delivered;
+	unsigned int deliveries;
 	unsigned int breaks;
 	size_t break_at;
 	const u8 *out;
@@ -191,9 +191,7 @@ static size_t fake_receive(struct dcon_link *link, const u8 *data, size_t len)
 
 static void fake_deliver(struct dcon_link *link)
 {
-	struct fake *fake = link_to_fake(link);
-
-	fake->delivered = fake->in_len;
+	link_to_fake(link)->deliveries++;
 }
 
 static void fake_receive_break(struct dcon_link *link)
@@ -675,25 +673,27 @@ static void test_receive_answered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->signals, 2);
 	/* there is no signal for what comes just before that, and it is not left lying */
 	peer_says_cons(fake, 2);
-	peer_says_prod(fake, 3);
-	run(fake);
+	peer_says_prod(fake, 102);
+	KUNIT_EXPECT_EQ(test, dcon_link_run(&fake->link), 0);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 2);
 	fake->out_len = 1;
-	fake->late = 4;
+	fake->late = 104;
 	KUNIT_EXPECT_FALSE(test, dcon_transmit_now(&fake->link));
 	KUNIT_EXPECT_EQ(test, prod_of(fake), 3);
-	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 102);
+	KUNIT_EXPECT_EQ(test, fake->signals, 3);
 	/* who waits for room needs the signal, whether the data does or not */
 	fake->take = 1;
-	peer_says_prod(fake, 3 + RING / 4);
+	peer_says_prod(fake, 102 + RING / 4);
 	fake->out_len = 1;
 	run(fake);
 	KUNIT_EXPECT_EQ(test, prod_of(fake), 4);
-	KUNIT_EXPECT_EQ(test, cons_of(fake), 3);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 102);
 	KUNIT_EXPECT_EQ(test, fake->signals, 4);
 	fake->take = DCON_TYPED;
 	run(fake);
 	run(fake);
-	KUNIT_EXPECT_EQ(test, cons_of(fake), 4 + DCON_TYPED);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 103 + DCON_TYPED);
 	KUNIT_EXPECT_EQ(test, fake->signals, 5);
 }
 
@@ -764,21 +764,21 @@ static void test_signal(struct kunit *test)
 	peer_says_prod(fake, 1);
 	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
-	KUNIT_EXPECT_EQ(test, fake->delivered, 1);
+	KUNIT_EXPECT_EQ(test, fake->deliveries, 1);
 	/* nothing new */
 	signal(fake);
-	KUNIT_EXPECT_EQ(test, fake->delivered, 1);
+	KUNIT_EXPECT_EQ(test, fake->deliveries, 1);
 	fake->link.rx_since = (jiffies - 10) | 1;
 	enable_delayed_work(&fake->link.work);
 	peer_says_prod(fake, 2);
 	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 2);
-	KUNIT_EXPECT_EQ(test, fake->delivered, 1);
+	KUNIT_EXPECT_EQ(test, fake->deliveries, 1);
 	fake->link.rx_since = 0;
 	peer_says_prod(fake, 3);
 	signal(fake);
 	KUNIT_EXPECT_MEMEQ(test, fake->in, "abc", 3);
-	KUNIT_EXPECT_EQ(test, fake->delivered, 3);
+	KUNIT_EXPECT_EQ(test, fake->deliveries, 2);
 	/* nonsense ends the connection */
 	peer_says_prod(fake, 1);
 	signal(fake);
@@ -1179,6 +1179,13 @@ static void test_beat(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->signals, 1);
 	KUNIT_EXPECT_EQ(test, dcon_beat(&fake->link), 0);
 	KUNIT_EXPECT_EQ(test, fake->signals, 2);
+	/* it is what tells a peer that waits for room */
+	peer_says_cons(fake, 1);
+	fake->take = 100;
+	peer_says_prod(fake, RING / 2);
+	run_beat(fake);
+	KUNIT_EXPECT_EQ(test, cons_of(fake), 100);
+	KUNIT_EXPECT_EQ(test, fake->signals, 3);
 }
 
 static void test_unwanted(struct kunit *test)

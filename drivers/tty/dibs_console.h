@@ -242,7 +242,6 @@ struct dcon_mail {
  * @broken: error that what sends has found, 0 if none
  * @full: the console is disabled until there is room
  * @tx_lock: serializes what sends, except printing from any context
- * @tx_waits: data waits for @tx_lock
  * @tx_pos: how far the peer's ring has been filled; see @up
  * @tx_end: how far it is being filled at the moment
  * @lost: bytes that there was no room for in a panic
@@ -300,7 +299,6 @@ struct dcon_link {
 	int broken;
 	bool full;
 	struct mutex tx_lock;	/* see above */
-	bool tx_waits;
 	u32 tx_pos;
 	u32 tx_end;
 	u32 lost;

@@ -535,31 +535,12 @@ static int dcon_transmit_locked(struct dcon_link *link, bool *again)
 	return dcon_tx_do(link, dcon_send_out);
 }
 
-/* Who has the lock meanwhile runs the link again when it gives it back */
-static int dcon_transmit(struct dcon_link *link, bool *again)
-{
-	int rc = 0;
-
-	WRITE_ONCE(link->tx_waits, true);
-	smp_mb(); /* pairs with the one in dcon_tx_unlock() */
-	if (!mutex_trylock(&link->tx_lock))
-		return 0;
-	WRITE_ONCE(link->tx_waits, false);
-	migrate_disable();
-	rc = dcon_transmit_locked(link, again);
-	migrate_enable();
-	mutex_unlock(&link->tx_lock);
-	/* somebody prints, who does not take long */
-	if (rc > 0)
-		*again = true;
-	return min(rc, 0);
-}
-
 /**
  * dcon_tx_lock() - begin to send
  * @link: the link
  *
- * Migration is disabled, as &console.device_lock has to.
+ * Migration is disabled, as &console.device_lock has to. Who prints all the time does not
+ * keep others away: a mutex is given to who has waited.
  */
 void dcon_tx_lock(struct dcon_link *link)
 {
@@ -571,9 +552,19 @@ void dcon_tx_unlock(struct dcon_link *link)
 {
 	migrate_enable();
 	mutex_unlock(&link->tx_lock);
-	smp_mb(); /* either the link gets the lock or is seen waiting for it */
-	if (READ_ONCE(link->tx_waits))
-		dcon_link_kick(link);
+}
+
+static int dcon_transmit(struct dcon_link *link, bool *again)
+{
+	int rc;
+
+	dcon_tx_lock(link);
+	rc = dcon_transmit_locked(link, again);
+	dcon_tx_unlock(link);
+	/* somebody prints, who does not take long */
+	if (rc > 0)
+		*again = true;
+	return min(rc, 0);
 }
 
 static int dcon_set_up(struct dcon_link *link)
@@ -597,8 +588,7 @@ static void dcon_tx_set(struct dcon_link *link,
 	do {
 		dcon_tx_lock(link);
 		rc = dcon_tx_do(link, set);
-		migrate_enable();
-		mutex_unlock(&link->tx_lock);
+		dcon_tx_unlock(link);
 		if (rc)
 			usleep_range(100, 1000);
 	} while (rc);

@@ -25,7 +25,7 @@
 #define DCON_PENALTY_MIN	HZ
 #define DCON_PENALTY_MAX	(60 * HZ)
 
-/* Who delivers for longer than this is not waited for */
+/* Who delivers for longer than this is not waited for, in jiffies */
 #define DCON_DELIVER_TIME	2
 
 /* A terminal does not wait longer for a console that has asked for it */

@@ -10,10 +10,14 @@
 
 #include <linux/console.h>
 #include <linux/delay.h>
+#include <linux/irq_work.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
+#include <linux/list.h>
 #include <linux/minmax.h>
+#include <linux/notifier.h>
 #include <linux/panic.h>
+#include <linux/panic_notifier.h>
 #include <linux/printk.h>
 #include <linux/tty_driver.h>
 
@@ -27,6 +31,7 @@
 #define DCON_PIECE		128
 
 static struct tty_driver *dcon_con_driver;
+static void dcon_con_start_later(void);
 
 static struct tty_driver *dcon_con_device(struct console *con, int *index)
 {
@@ -154,6 +159,8 @@ static void dcon_con_write_thread(struct console *con,
 	if (!dcon_con_wait(con, len)) {
 		if (READ_ONCE(link->up))
 			dcon_con_full(link);
+		else
+			dcon_con_update(link);
 		dcon_con_refuse(wctxt);
 		return;
 	}
@@ -233,9 +240,28 @@ static bool dcon_con_print(struct dcon_link *link, const char *text, size_t len)
 	return !rc;
 }
 
+static atomic_t dcon_con_late = ATOMIC_INIT(0);
+
+static void dcon_con_queue_start(struct irq_work *work)
+{
+	dcon_con_start_later();
+}
+
+static DEFINE_IRQ_WORK(dcon_con_irq_work, dcon_con_queue_start);
+
+/* printk takes it that somebody else prints a record that is refused here */
+static void dcon_con_refuse_atomic(struct nbcon_write_context *wctxt)
+{
+	dcon_con_refuse(wctxt);
+	if (!panic_on_this_cpu()) {
+		atomic_set(&dcon_con_late, 1);
+		irq_work_queue(&dcon_con_irq_work);
+	}
+}
+
 /*
  * Moves are not for NMIs, and signals of loopback wake up a task of this system,
- * which would not see a panic anyway. It is printed later, if it can be.
+ * which would not see a panic anyway. The console's thread prints it, if it can.
  */
 static bool dcon_con_can_print(struct dcon_link *link)
 {
@@ -250,7 +276,7 @@ static void dcon_con_write_atomic(struct console *con,
 	bool done;
 
 	if (!dcon_con_can_print(link)) {
-		dcon_con_refuse(wctxt);
+		dcon_con_refuse_atomic(wctxt);
 		return;
 	}
 	if (!nbcon_enter_unsafe(wctxt))
@@ -259,7 +285,7 @@ static void dcon_con_write_atomic(struct console *con,
 		dcon_send_over(link);
 	done = dcon_con_print(link, wctxt->outbuf, wctxt->len);
 	if (nbcon_exit_unsafe(wctxt) && !done)
-		dcon_con_refuse(wctxt);
+		dcon_con_refuse_atomic(wctxt);
 }
 
 /* --------------------------------- life ---------------------------------- */
@@ -313,21 +339,43 @@ static void dcon_con_register(void)
 	dcon_con_disable();
 }
 
-static void dcon_con_work(struct work_struct *work)
+/* Is there somebody to see it, and room for a record? */
+static bool dcon_con_wanted(const struct dcon_link *link)
 {
-	struct dcon_link *link = dcon_con.data;
-	bool up = READ_ONCE(link->up) && !READ_ONCE(link->full);
+	return READ_ONCE(link->up) && !READ_ONCE(link->full);
+}
 
-	dcon_con_register();
-	if (!console_is_registered(&dcon_con) || up == dcon_con_is_enabled())
-		return;
-	if (up)
-		console_start(&dcon_con);
-	else
+static void dcon_con_stop_work(struct work_struct *work)
+{
+	if (!dcon_con_wanted(dcon_con.data))
 		dcon_con_disable();
 }
 
-static DECLARE_WORK(dcon_con_worker, dcon_con_work);
+/*
+ * Apart from the above, because to start waits until what there is has been printed, as
+ * long as there is progress. What was refused needs a start to be tried again.
+ */
+static void dcon_con_start_work(struct work_struct *work)
+{
+	struct dcon_link *link = dcon_con.data;
+
+	dcon_con_register();
+	if (!console_is_registered(&dcon_con) || !dcon_con_wanted(link))
+		return;
+	if (!atomic_xchg(&dcon_con_late, 0) && dcon_con_is_enabled())
+		return;
+	console_start(&dcon_con);
+	/* it may have been disabled just before */
+	dcon_con_update(link);
+}
+
+static DECLARE_WORK(dcon_con_stopper, dcon_con_stop_work);
+static DECLARE_WORK(dcon_con_starter, dcon_con_start_work);
+
+static void dcon_con_start_later(void)
+{
+	queue_work(system_unbound_wq, &dcon_con_starter);
+}
 
 /**
  * dcon_con_update() - the link has changed, or what is wanted of it
@@ -335,8 +383,27 @@ static DECLARE_WORK(dcon_con_worker, dcon_con_work);
  */
 void dcon_con_update(struct dcon_link *link)
 {
-	queue_work(system_unbound_wq, &dcon_con_worker);
+	queue_work(system_unbound_wq, &dcon_con_stopper);
+	dcon_con_start_later();
 }
+
+/*
+ * What panics says so while others are stopped: if the console was disabled for want of
+ * room, nobody else will enable it. Nothing may be locked here.
+ */
+static int dcon_con_panic(struct notifier_block *nb, unsigned long action,
+			  void *data)
+{
+	struct dcon_link *link = dcon_con.data;
+
+	if (READ_ONCE(link->up) && !hlist_unhashed_lockless(&dcon_con.node))
+		WRITE_ONCE(dcon_con.flags, dcon_con.flags | CON_ENABLED);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block dcon_con_panic_nb = {
+	.notifier_call = dcon_con_panic,
+};
 
 /* At boot it has to be there before the first program is started */
 void dcon_con_init(struct dcon_link *link, struct tty_driver *driver)
@@ -344,15 +411,21 @@ void dcon_con_init(struct dcon_link *link, struct tty_driver *driver)
 	dcon_con_driver = driver;
 	dcon_con.data = link;
 	link->con = &dcon_con;
+	atomic_notifier_chain_register(&panic_notifier_list,
+				       &dcon_con_panic_nb);
 	dcon_con_register();
 }
 
 void dcon_con_exit(void)
 {
-	disable_work_sync(&dcon_con_worker);
-	if (!console_is_registered(&dcon_con))
-		return;
-	/* or it is waited for that all is printed */
-	dcon_con_disable();
-	unregister_console(&dcon_con);
+	disable_work_sync(&dcon_con_stopper);
+	disable_work_sync(&dcon_con_starter);
+	atomic_notifier_chain_unregister(&panic_notifier_list,
+					 &dcon_con_panic_nb);
+	if (console_is_registered(&dcon_con)) {
+		/* or it is waited for that all is printed */
+		dcon_con_disable();
+		unregister_console(&dcon_con);
+	}
+	irq_work_sync(&dcon_con_irq_work);
 }

@@ -341,6 +341,7 @@ void dcon_send_over(struct dcon_link *link);
 bool dcon_transmit_now(struct dcon_link *link);
 void dcon_tx_lock(struct dcon_link *link);
 void dcon_tx_unlock(struct dcon_link *link);
+void dcon_tx_forget(struct dcon_link *link);
 void dcon_tx_up(struct dcon_link *link);
 void dcon_tx_down(struct dcon_link *link);
 

@@ -313,7 +313,10 @@ static void dcon_punish(struct dcon_link *link, int err)
 
 static bool dcon_may_try(const struct dcon_link *link)
 {
-	return time_after_eq(jiffies, link->next_try);
+	unsigned long now = jiffies;
+
+	/* what is past for weeks may look like the future, but not like a wait */
+	return !time_in_range(link->next_try, now + 1, now + DCON_PENALTY_MAX);
 }
 
 static void dcon_try_later(struct dcon_link *link)
@@ -668,13 +671,23 @@ static void dcon_link_deliver(struct dcon_link *link)
 	WRITE_ONCE(link->rx_since, 0);
 }
 
+static bool dcon_delivers_long(const struct dcon_link *link)
+{
+	unsigned long since = READ_ONCE(link->rx_since);
+
+	return since && time_after(jiffies, since + DCON_DELIVER_TIME);
+}
+
 /* What has come since may wait behind who delivers */
 static void dcon_link_watch(struct timer_list *timer)
 {
 	struct dcon_link *link = from_timer(link, timer, rx_watch);
+	unsigned long since = READ_ONCE(link->rx_since);
 
-	if (READ_ONCE(link->rx_since))
+	if (dcon_delivers_long(link))
 		dcon_link_kick(link);
+	else if (since)
+		mod_timer(timer, since + DCON_DELIVER_TIME + 1);
 }
 
 static void dcon_link_rx_work(struct work_struct *work)
@@ -692,13 +705,6 @@ static void dcon_link_rx_work(struct work_struct *work)
 		dcon_link_deliver(link);
 	if (again)
 		queue_work(system_unbound_wq, &link->rx_work);
-}
-
-static bool dcon_delivers_long(const struct dcon_link *link)
-{
-	unsigned long since = READ_ONCE(link->rx_since);
-
-	return since && time_after(jiffies, since + DCON_DELIVER_TIME);
 }
 
 /**

@@ -671,6 +671,15 @@ void dcon_tx_up(struct dcon_link *link)
 	dcon_tx_set(link, dcon_set_up);
 }
 
+/* What was fetched is not for who comes next */
+void dcon_tx_forget(struct dcon_link *link)
+{
+	dcon_tx_lock(link);
+	link->out_len = 0;
+	dcon_tx_unlock(link);
+}
+EXPORT_SYMBOL_IF_KUNIT(dcon_tx_forget);
+
 /* From here on nothing is sent any more */
 void dcon_tx_down(struct dcon_link *link)
 {

@@ -6,6 +6,7 @@
  * what the peer would, and looks at what the link has moved and said.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/random.h>
@@ -760,7 +761,7 @@ static void test_signal(struct kunit *test)
 	struct fake *fake = test->priv;
 
 	set_up_terminal(test);
-	memcpy(fake->own + DCON_RING, "abc", 3);
+	memcpy(fake->own + DCON_RING, "abcd", 4);
 	peer_says_prod(fake, 1);
 	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 1);
@@ -774,19 +775,28 @@ static void test_signal(struct kunit *test)
 	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 2);
 	KUNIT_EXPECT_EQ(test, fake->deliveries, 1);
-	fake->link.rx_since = 0;
+	/* nor by what comes before it is known that this takes long */
+	fake->link.rx_since = (jiffies + HZ / 10) | 1;
+	mod_timer(&fake->link.rx_watch, jiffies);
+	msleep(50);
 	peer_says_prod(fake, 3);
+	msleep(200);
+	flush_delayed_work(&fake->link.work);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 3);
+	KUNIT_EXPECT_EQ(test, fake->deliveries, 1);
+	fake->link.rx_since = 0;
+	peer_says_prod(fake, 4);
 	signal(fake);
-	KUNIT_EXPECT_MEMEQ(test, fake->in, "abc", 3);
+	KUNIT_EXPECT_MEMEQ(test, fake->in, "abcd", 4);
 	KUNIT_EXPECT_EQ(test, fake->deliveries, 2);
 	/* nonsense ends the connection */
 	peer_says_prod(fake, 1);
 	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->link.state, DCON_IDLE);
-	KUNIT_EXPECT_EQ(test, fake->in_len, 3);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 4);
 	disable_delayed_work_sync(&fake->link.work);
 	signal(fake);
-	KUNIT_EXPECT_EQ(test, fake->in_len, 3);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 4);
 }
 
 static void test_send(struct kunit *test)
@@ -915,6 +925,49 @@ static void test_send_atomic(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, prod_of(fake), 104);
 	KUNIT_EXPECT_EQ(test, dcon_send_atomic(&fake->link, "panic", 5), 0);
 	KUNIT_EXPECT_EQ(test, prod_of(fake), 109);
+}
+
+static void connect_console(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	fake->peer->prod.pos = 0;
+	run_later(fake);
+	KUNIT_ASSERT_NOT_NULL(test, fake->own);
+	peer_writes_setup(fake, 0);
+	mail(fake, DCON_EV_TERMINAL_OFFER, PEER_TOK);
+	run(fake);
+	peer_writes_setup(fake, nonce_of(fake));
+	run(fake);
+	KUNIT_ASSERT_EQ(test, fake->link.state, DCON_UP);
+	run(fake);
+}
+
+/* What could not be sent is for who comes next, unless the session has ended */
+static void test_forget(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+	bool forget = false;
+
+	fake_link_init(fake, DCON_CONSOLE);
+	do {
+		connect_console(test);
+		fake->out = "last";
+		fake->out_len = 4;
+		fake->gone = true;
+		run(fake);
+		KUNIT_ASSERT_EQ(test, fake->link.state, DCON_IDLE);
+		KUNIT_EXPECT_EQ(test, fake->out_len, 0);
+		fake->gone = false;
+		if (forget)
+			dcon_tx_forget(&fake->link);
+		connect_console(test);
+		KUNIT_EXPECT_EQ(test, prod_of(fake), forget ? 0 : 4);
+		mail(fake, DCON_EV_TERMINAL_BYE, PEER_TOK);
+		run(fake);
+		KUNIT_ASSERT_EQ(test, fake->link.state, DCON_IDLE);
+		forget = !forget;
+	} while (forget);
 }
 
 static void test_break(struct kunit *test)
@@ -1235,6 +1288,7 @@ static struct kunit_case dcon_test_cases[] = {
 	KUNIT_CASE(test_send_full),
 	KUNIT_CASE(test_send_now),
 	KUNIT_CASE(test_send_atomic),
+	KUNIT_CASE(test_forget),
 	KUNIT_CASE(test_break),
 	KUNIT_CASE(test_break_stays),
 	KUNIT_CASE(test_drain_ends),

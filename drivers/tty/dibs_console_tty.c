@@ -213,6 +213,7 @@ static void dcon_line_forget(struct dcon_line *line)
 		spin_lock_irq(&line->port.lock);
 		kfifo_reset(&line->port.xmit_fifo);
 		spin_unlock_irq(&line->port.lock);
+		dcon_tx_forget(&line->link);
 	}
 	tty_kref_put(tty);
 }
@@ -370,8 +371,11 @@ static void dcon_flush_buffer(struct tty_struct *tty)
 
 static void dcon_hangup(struct tty_struct *tty)
 {
+	struct dcon_line *line = tty->driver_data;
+
 	/* who comes next must not see it */
 	dcon_flush_buffer(tty);
+	dcon_tx_forget(&line->link);
 	tty_port_hangup(tty->port);
 }
 

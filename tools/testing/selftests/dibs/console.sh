@@ -11,7 +11,8 @@ LINE=/sys/class/tty/ttyDIBS
 CON=/dev/ttyDIBS0
 TERM_=/dev/ttyDIBS1
 BYTES=$([ -n "$LONG" ] && echo $((16 << 20)) || echo $((1 << 20)))
-ROUNDS=$([ -n "$LONG" ] && echo 1000000 || echo 20000)
+# of a console that keeps to no rule, at least twice that many in all
+ROUNDS=$([ -n "$LONG" ] && echo 500000 || echo 20000)
 CYCLES=${CYCLES:-$([ -n "$LONG" ] && echo 200 || echo 20)}
 
 state_is() {

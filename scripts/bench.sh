@@ -140,7 +140,7 @@ for ((i = 1; i <= PAIRS; i++)); do
 		pair "$i" "$side"
 	done
 done
-bounds=round_trip_64B_us='<1.03'
+bounds="round_trip_64B_us=<1.03 KiB_per_idle_connection=<1.03"
 for b in 64K 1024K; do
 	for w in 64K 16K; do
 		bounds+=" stream_${w}_writes_${b}_buffers_MB/s=>0.97"

@@ -21,7 +21,7 @@
 #define MAX_SIZE	0x100000
 #define LOAD_CLIENTS	3
 #define LOAD_SIZE	40000
-#define HOLD_MAX	64
+#define HOLD_MAX	256
 #define HOLD_BYTES	20000
 #define HUNG_SECONDS	20
 

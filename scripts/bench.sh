@@ -127,8 +127,8 @@ aims=sockperf_64B_beside_iperf3_p99_us:smc/tcp:'<1'
 for f in redis_SET_1K redis_GET_1K nginx_1000_connections; do
 	aims+=" ${f}_requests/s:smc/tcp:>1.5"
 done
-gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D" -v ratios=smc/tcp \
-	-v aims="$aims" "$OUT.apps" || bad=1
+gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX" \
+	-v ratios="smc/tcp smc/unix" -v aims="$aims" "$OUT.apps" || bad=1
 
 step 7/11 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
 : >"$OUT.pairs"

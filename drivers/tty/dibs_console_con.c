@@ -13,6 +13,7 @@
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
+#include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/notifier.h>
@@ -347,8 +348,11 @@ static bool dcon_con_wanted(const struct dcon_link *link)
 
 static void dcon_con_stop_work(struct work_struct *work)
 {
-	if (!dcon_con_wanted(dcon_con.data))
-		dcon_con_disable();
+	if (dcon_con_wanted(dcon_con.data))
+		return;
+	dcon_con_disable();
+	/* if it was to be started meanwhile, that has seen it enabled */
+	dcon_con_start_later();
 }
 
 /*
@@ -388,21 +392,27 @@ void dcon_con_update(struct dcon_link *link)
 }
 
 /*
- * What panics says so while others are stopped: if the console was disabled for want of
- * room, nobody else will enable it. Nothing may be locked here.
+ * If the console was disabled for want of room, nobody else will enable it: other CPUs
+ * are stopped, and nothing may be locked here. What was not printed is printed with the
+ * message, because a later notifier may be the end.
  */
 static int dcon_con_panic(struct notifier_block *nb, unsigned long action,
 			  void *data)
 {
 	struct dcon_link *link = dcon_con.data;
+	short flags = dcon_con.flags;
 
-	if (READ_ONCE(link->up) && !hlist_unhashed_lockless(&dcon_con.node))
-		WRITE_ONCE(dcon_con.flags, dcon_con.flags | CON_ENABLED);
+	if (!READ_ONCE(link->up) || hlist_unhashed_lockless(&dcon_con.node) ||
+	    flags & CON_ENABLED)
+		return NOTIFY_DONE;
+	WRITE_ONCE(dcon_con.flags, flags | CON_ENABLED);
+	pr_emerg("console enabled for a panic\n");
 	return NOTIFY_DONE;
 }
 
 static struct notifier_block dcon_con_panic_nb = {
-	.notifier_call = dcon_con_panic,
+	.notifier_call	= dcon_con_panic,
+	.priority	= INT_MAX,
 };
 
 /* At boot it has to be there before the first program is started */

@@ -759,6 +759,7 @@ static void signal(struct fake *fake)
 static void test_signal(struct kunit *test)
 {
 	struct fake *fake = test->priv;
+	unsigned int i;
 
 	set_up_terminal(test);
 	memcpy(fake->own + DCON_RING, "abcd", 4);
@@ -775,13 +776,18 @@ static void test_signal(struct kunit *test)
 	signal(fake);
 	KUNIT_EXPECT_EQ(test, fake->in_len, 2);
 	KUNIT_EXPECT_EQ(test, fake->deliveries, 1);
-	/* nor by what comes before it is known that this takes long */
-	fake->link.rx_since = (jiffies + HZ / 10) | 1;
+	/* nor by what has come before it was known that this takes long */
+	fake->link.rx_since = (jiffies + 10 * HZ) | 1;
 	mod_timer(&fake->link.rx_watch, jiffies);
 	msleep(50);
+	KUNIT_EXPECT_TRUE(test, timer_pending(&fake->link.rx_watch));
 	peer_says_prod(fake, 3);
-	msleep(200);
-	flush_delayed_work(&fake->link.work);
+	fake->link.rx_since = (jiffies - 10) | 1;
+	mod_timer(&fake->link.rx_watch, jiffies);
+	for (i = 0; i < 100 && fake->in_len < 3; i++) {
+		msleep(20);
+		flush_delayed_work(&fake->link.work);
+	}
 	KUNIT_EXPECT_EQ(test, fake->in_len, 3);
 	KUNIT_EXPECT_EQ(test, fake->deliveries, 1);
 	fake->link.rx_since = 0;

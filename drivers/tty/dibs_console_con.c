@@ -241,6 +241,7 @@ static bool dcon_con_print(struct dcon_link *link, const char *text, size_t len)
 	return !rc;
 }
 
+/* Something was refused that is not printed unless the console is started again */
 static atomic_t dcon_con_late = ATOMIC_INIT(0);
 
 static void dcon_con_queue_start(struct irq_work *work)

@@ -13,6 +13,7 @@
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/time64.h>
 #include <linux/timer.h>
 #include <linux/tty.h>
 #include <linux/types.h>
@@ -54,6 +55,9 @@
 #define DCON_RING_MIN		SZ_8K
 #define DCON_RING_MAX		SZ_1M
 #define DCON_DMB_SIZE		(DCON_RING + DCON_RING_SIZE)
+
+/* How long a panic waits for room in all, in us */
+#define DCON_PANIC_WAIT		(10 * USEC_PER_SEC)
 
 /**
  * struct dcon_setup - who wrote this header, and for whom
@@ -245,7 +249,7 @@ struct dcon_mail {
  * @tx_pos: how far the peer's ring has been filled; see @up
  * @tx_end: how far it is being filled at the moment
  * @lost: bytes that there was no room for in a panic
- * @stuck: there was none for long
+ * @patience: for how long a panic still waits for room, in us
  * @settled: in a panic: what other CPUs had begun to send is there
  * @con: the kernel's console on this link, NULL if there is none
  * @room: woken up at each signal
@@ -302,7 +306,7 @@ struct dcon_link {
 	u32 tx_pos;
 	u32 tx_end;
 	u32 lost;
-	bool stuck;
+	u32 patience;
 	bool settled;
 	struct console *con;
 	wait_queue_head_t room;

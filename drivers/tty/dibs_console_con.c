@@ -16,6 +16,7 @@
 #include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/minmax.h>
+#include <linux/nmi.h>
 #include <linux/notifier.h>
 #include <linux/panic.h>
 #include <linux/panic_notifier.h>
@@ -24,8 +25,7 @@
 
 #include "dibs_console.h"
 
-/* How long a panic waits for room, and how often it looks, in us */
-#define DCON_PANIC_WAIT		USEC_PER_SEC
+/* How often a panic looks whether there is room by now, in us */
 #define DCON_PANIC_STEP		10
 
 /* Of the stack of who prints in a panic */
@@ -179,20 +179,20 @@ static void dcon_con_write_thread(struct console *con,
 
 /* ---------------------------- in any context ----------------------------- */
 
-/* In a panic it is now or never, but not for ever */
+/*
+ * In a panic it is now or never, but not for ever. The limit is for the whole panic: a
+ * terminal that takes a line now and then does not keep this system from its end.
+ */
 static bool dcon_con_poll(struct dcon_link *link, size_t len)
 {
-	unsigned int us = link->stuck ? 0 : DCON_PANIC_WAIT;
-
 	while (!dcon_con_room(link, len)) {
-		if (!us || !panic_on_this_cpu()) {
-			link->stuck = panic_on_this_cpu();
+		if (dcon_tx_room(link) < 0 || !link->patience ||
+		    !panic_on_this_cpu())
 			return false;
-		}
+		touch_nmi_watchdog();
 		udelay(DCON_PANIC_STEP);
-		us -= DCON_PANIC_STEP;
+		link->patience -= DCON_PANIC_STEP;
 	}
-	link->stuck = false;
 	return true;
 }
 

@@ -661,7 +661,7 @@ void dcon_tx_up(struct dcon_link *link)
 	link->tx_pos = 0;
 	link->tx_end = 0;
 	link->lost = 0;
-	link->stuck = false;
+	link->patience = DCON_PANIC_WAIT;
 	raw_spin_lock_irq(&link->ctl_lock);
 	WRITE_ONCE(link->ctl_dirty, true);
 	WRITE_ONCE(link->ctl_brk, false);

@@ -56,7 +56,7 @@
 #define DCON_RING_MAX		SZ_1M
 #define DCON_DMB_SIZE		(DCON_RING + DCON_RING_SIZE)
 
-/* How long a panic waits for room in all, in us */
+/* How long a panic waits for room in all, in us, for a terminal that reads */
 #define DCON_PANIC_WAIT		(10 * USEC_PER_SEC)
 
 /**
@@ -339,6 +339,7 @@ void dcon_receive_last(struct dcon_link *link);
 int dcon_exchange(struct dcon_link *link, bool *again);
 int dcon_beat(struct dcon_link *link);
 int dcon_tx_room(struct dcon_link *link);
+bool dcon_peer_reads(const struct dcon_link *link);
 int dcon_send(struct dcon_link *link, const void *data, u32 len);
 int dcon_send_atomic(struct dcon_link *link, const void *data, u32 len);
 void dcon_send_over(struct dcon_link *link);

@@ -26,7 +26,10 @@
 #include "dibs_console.h"
 
 /* How often a panic looks whether there is room by now, in us */
-#define DCON_PANIC_STEP		10
+#define DCON_PANIC_STEP		10u
+
+/* How long in all if the terminal's line is not open */
+#define DCON_PANIC_UNREAD	USEC_PER_SEC
 
 /* Of the stack of who prints in a panic */
 #define DCON_PIECE		128
@@ -180,18 +183,39 @@ static void dcon_con_write_thread(struct console *con,
 /* ---------------------------- in any context ----------------------------- */
 
 /*
- * In a panic it is now or never, but not for ever. The limit is for the whole panic: a
- * terminal that takes a line now and then does not keep this system from its end.
+ * Set when a panic has stopped the other CPUs, and no crash kernel was started: from here
+ * on it is now or never. Before, there is something better to do than to wait.
  */
+static bool dcon_con_last;
+
+/* What did not find room before that */
+static bool dcon_con_owes;
+
+static bool dcon_con_now_or_never(void)
+{
+	return dcon_con_last && panic_on_this_cpu();
+}
+
+/*
+ * The limit is for the whole panic: a terminal that takes a line now and then does not
+ * keep this system from its end. Where nobody reads, it is soon reached.
+ */
+static bool dcon_con_may_poll(const struct dcon_link *link)
+{
+	u32 keep = dcon_peer_reads(link) ? 0 :
+					   DCON_PANIC_WAIT - DCON_PANIC_UNREAD;
+
+	return dcon_con_now_or_never() && link->patience > keep;
+}
+
 static bool dcon_con_poll(struct dcon_link *link, size_t len)
 {
 	while (!dcon_con_room(link, len)) {
-		if (dcon_tx_room(link) < 0 || !link->patience ||
-		    !panic_on_this_cpu())
+		if (dcon_tx_room(link) < 0 || !dcon_con_may_poll(link))
 			return false;
 		touch_nmi_watchdog();
 		udelay(DCON_PANIC_STEP);
-		link->patience -= DCON_PANIC_STEP;
+		link->patience -= min(link->patience, DCON_PANIC_STEP);
 	}
 	return true;
 }
@@ -213,14 +237,16 @@ static int dcon_con_put(struct dcon_link *link, const char *text, size_t len)
 static int dcon_con_put_lost(struct dcon_link *link)
 {
 	char text[48];
-	int len;
+	int len, rc;
 
 	if (!link->lost)
 		return 0;
 	len = scnprintf(text, sizeof(text), "** %u characters lost **\n",
 			link->lost);
-	link->lost = 0;
-	return dcon_con_put(link, text, len);
+	rc = dcon_con_put(link, text, len);
+	if (!rc)
+		link->lost = 0;
+	return rc;
 }
 
 /* Return: whether the record is done with */
@@ -230,9 +256,9 @@ static bool dcon_con_print(struct dcon_link *link, const char *text, size_t len)
 
 	/* each character may become two, and there is the line above */
 	if (!dcon_con_poll(link, 2 * len + 2 * DCON_PIECE)) {
-		if (panic_on_this_cpu())
+		if (dcon_con_now_or_never())
 			link->lost += len;
-		return panic_on_this_cpu();
+		return dcon_con_now_or_never();
 	}
 	rc = dcon_con_put_lost(link) ?: dcon_con_put(link, text, len);
 	/* seen at the next beat: waking up anybody may need what is held here */
@@ -255,10 +281,12 @@ static DEFINE_IRQ_WORK(dcon_con_irq_work, dcon_con_queue_start);
 static void dcon_con_refuse_atomic(struct nbcon_write_context *wctxt)
 {
 	dcon_con_refuse(wctxt);
-	if (!panic_on_this_cpu()) {
-		atomic_set(&dcon_con_late, 1);
-		irq_work_queue(&dcon_con_irq_work);
+	if (panic_on_this_cpu()) {
+		dcon_con_owes = true;
+		return;
 	}
+	atomic_set(&dcon_con_late, 1);
+	irq_work_queue(&dcon_con_irq_work);
 }
 
 /*
@@ -403,11 +431,14 @@ static int dcon_con_panic(struct notifier_block *nb, unsigned long action,
 	struct dcon_link *link = dcon_con.data;
 	short flags = dcon_con.flags;
 
-	if (!READ_ONCE(link->up) || hlist_unhashed_lockless(&dcon_con.node) ||
-	    flags & CON_ENABLED)
+	if (!dcon_con_can_print(link) ||
+	    hlist_unhashed_lockless(&dcon_con.node))
+		return NOTIFY_DONE;
+	dcon_con_last = true;
+	if (flags & CON_ENABLED && !dcon_con_owes)
 		return NOTIFY_DONE;
 	WRITE_ONCE(dcon_con.flags, flags | CON_ENABLED);
-	pr_emerg("console enabled for a panic\n");
+	pr_emerg("printing what there was no room for\n");
 	return NOTIFY_DONE;
 }
 

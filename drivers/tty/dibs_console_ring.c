@@ -270,6 +270,12 @@ int dcon_tx_room(struct dcon_link *link)
 }
 EXPORT_SYMBOL_IF_KUNIT(dcon_tx_room);
 
+/* Is the peer's line open, as it says by now? */
+bool dcon_peer_reads(const struct dcon_link *link)
+{
+	return le32_to_cpu(READ_ONCE(link->hdr->ctl.flags)) & DCON_READY;
+}
+
 /* The pieces that @len bytes have in the peer's ring. Return: their number. */
 static unsigned int dcon_split(const struct dcon_link *link, u32 pos,
 			       struct dibs_move_seg *segs, const void *data,

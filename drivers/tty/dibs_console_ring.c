@@ -166,6 +166,25 @@ static int dcon_look(struct dcon_link *link, struct dcon_view *view)
 	return 0;
 }
 
+static bool dcon_hangs_up(const struct dcon_link *link,
+			  const struct dcon_view *view)
+{
+	return link->peer_ready && !view->ready;
+}
+
+/* What the peer had sent before it hung up is there when that is seen */
+static int dcon_look_again(struct dcon_link *link, struct dcon_view *view)
+{
+	int rc = dcon_look(link, view);
+
+	if (!rc && dcon_hangs_up(link, view)) {
+		/* flags were read after the position, which is now read after them */
+		dma_rmb();
+		rc = dcon_look(link, view);
+	}
+	return rc;
+}
+
 /* Hand on what is in the ring. Return: whether all of it was taken. */
 static bool dcon_receive_to(struct dcon_link *link, u32 end)
 {
@@ -205,6 +224,19 @@ static void dcon_receive_ctl(struct dcon_link *link,
 	WRITE_ONCE(link->rows, view->rows);
 	WRITE_ONCE(link->cols, view->cols);
 	link->ops->changed(link);
+}
+
+/* The data goes to the session that it was sent in: not after that has ended */
+static void dcon_receive_all(struct dcon_link *link,
+			     const struct dcon_view *view)
+{
+	bool hangup = dcon_hangs_up(link, view);
+
+	if (!hangup)
+		dcon_receive_ctl(link, view);
+	dcon_receive(link, view);
+	if (hangup)
+		dcon_receive_ctl(link, view);
 }
 
 /* Is so much in the ring that the peer may be waiting for room, by what it was told? */
@@ -718,12 +750,11 @@ int dcon_exchange(struct dcon_link *link, bool *again)
 	struct dcon_view view;
 	int rc;
 
-	rc = dcon_look(link, &view);
+	rc = dcon_look_again(link, &view);
 	if (rc)
 		return rc;
 	link->rx_seen = view.prod;
-	dcon_receive_ctl(link, &view);
-	dcon_receive(link, &view);
+	dcon_receive_all(link, &view);
 	*again = link->rx_pos != begin && link->rx_pos - link->rx_told > DCON_TYPED;
 	rc = dcon_transmit(link, again);
 	if (!rc && !dcon_tell_later(link, begin))

@@ -48,6 +48,7 @@ static const uuid_t other_gid =
  * @out: what it has to send
  * @out_len: how much
  * @changes: how often the user was told of something
+ * @change_at: where in @in that was the last time
  * @late: how far the peer fills the ring until it is told next how far that is empty; 0 if not
  */
 struct fake {
@@ -72,6 +73,7 @@ struct fake {
 	const u8 *out;
 	size_t out_len;
 	unsigned int changes;
+	size_t change_at;
 	u32 late;
 };
 
@@ -216,7 +218,10 @@ static size_t fake_fetch(struct dcon_link *link, u8 *buf, size_t len)
 
 static void fake_changed(struct dcon_link *link)
 {
-	link_to_fake(link)->changes++;
+	struct fake *fake = link_to_fake(link);
+
+	fake->changes++;
+	fake->change_at = fake->in_len;
 }
 
 static const struct dcon_link_ops fake_link_ops = {
@@ -1069,6 +1074,27 @@ static void test_hurry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->events, 2);
 }
 
+/* What is sent before the line is closed, and after it was opened, is of that session */
+static void test_hangup(struct kunit *test)
+{
+	struct fake *fake = test->priv;
+
+	set_up_terminal(test);
+	own_hdr(fake)->ctl.flags = cpu_to_le32(DCON_READY);
+	run(fake);
+	peer_says_prod(fake, 3);
+	own_hdr(fake)->ctl.flags = 0;
+	run(fake);
+	KUNIT_EXPECT_FALSE(test, fake->link.peer_ready);
+	KUNIT_EXPECT_EQ(test, fake->change_at, 3);
+	peer_says_prod(fake, 5);
+	own_hdr(fake)->ctl.flags = cpu_to_le32(DCON_READY);
+	run(fake);
+	KUNIT_EXPECT_TRUE(test, fake->link.peer_ready);
+	KUNIT_EXPECT_EQ(test, fake->change_at, 3);
+	KUNIT_EXPECT_EQ(test, fake->in_len, 5);
+}
+
 static void test_ctl(struct kunit *test)
 {
 	struct fake *fake = test->priv;
@@ -1301,6 +1327,7 @@ static struct kunit_case dcon_test_cases[] = {
 	KUNIT_CASE(test_found_by_sender),
 	KUNIT_CASE(test_hurry),
 	KUNIT_CASE(test_ctl),
+	KUNIT_CASE(test_hangup),
 	KUNIT_CASE_PARAM(test_bad_hdr, bad_hdr_gen_params),
 	KUNIT_CASE_SLOW(test_random_hdr),
 	KUNIT_CASE(test_peer_gone),

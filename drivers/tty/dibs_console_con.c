@@ -12,6 +12,7 @@
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
+#include <linux/kexec.h>
 #include <linux/kthread.h>
 #include <linux/limits.h>
 #include <linux/list.h>
@@ -183,13 +184,10 @@ static void dcon_con_write_thread(struct console *con,
 /* ---------------------------- in any context ----------------------------- */
 
 /*
- * Set when a panic has stopped the other CPUs, and no crash kernel was started: from here
- * on it is now or never. Before, there is something better to do than to wait.
+ * Set when a panic has stopped the other CPUs, and no crash kernel will be started: from
+ * here on it is now or never. Before, there is something better to do than to wait.
  */
 static bool dcon_con_last;
-
-/* What did not find room before that */
-static bool dcon_con_owes;
 
 static bool dcon_con_now_or_never(void)
 {
@@ -281,12 +279,10 @@ static DEFINE_IRQ_WORK(dcon_con_irq_work, dcon_con_queue_start);
 static void dcon_con_refuse_atomic(struct nbcon_write_context *wctxt)
 {
 	dcon_con_refuse(wctxt);
-	if (panic_on_this_cpu()) {
-		dcon_con_owes = true;
-		return;
+	if (!panic_on_this_cpu()) {
+		atomic_set(&dcon_con_late, 1);
+		irq_work_queue(&dcon_con_irq_work);
 	}
-	atomic_set(&dcon_con_late, 1);
-	irq_work_queue(&dcon_con_irq_work);
 }
 
 /*
@@ -420,25 +416,35 @@ void dcon_con_update(struct dcon_link *link)
 	dcon_con_start_later();
 }
 
+/* Return: whether all has been printed, as far as there is room */
+static bool dcon_con_flush(void)
+{
+	if (!(dcon_con.flags & CON_ENABLED) ||
+	    !nbcon_device_try_acquire(&dcon_con))
+		return false;
+	nbcon_device_release(&dcon_con);
+	return true;
+}
+
 /*
  * If the console was disabled for want of room, nobody else will enable it: other CPUs
- * are stopped, and nothing may be locked here. What was not printed is printed with the
- * message, because a later notifier may be the end.
+ * are stopped, and nothing may be locked here. What was not printed is printed now,
+ * because a later notifier may be the end.
  */
 static int dcon_con_panic(struct notifier_block *nb, unsigned long action,
 			  void *data)
 {
 	struct dcon_link *link = dcon_con.data;
-	short flags = dcon_con.flags;
 
 	if (!dcon_con_can_print(link) ||
 	    hlist_unhashed_lockless(&dcon_con.node))
 		return NOTIFY_DONE;
-	dcon_con_last = true;
-	if (flags & CON_ENABLED && !dcon_con_owes)
+	/* or it is started after the notifiers */
+	dcon_con_last = !kexec_crash_loaded();
+	if (dcon_con_flush())
 		return NOTIFY_DONE;
-	WRITE_ONCE(dcon_con.flags, flags | CON_ENABLED);
-	pr_emerg("printing what there was no room for\n");
+	WRITE_ONCE(dcon_con.flags, dcon_con.flags | CON_ENABLED);
+	pr_emerg("printing what was not printed before the panic\n");
 	return NOTIFY_DONE;
 }
 

@@ -416,7 +416,10 @@ void dcon_con_update(struct dcon_link *link)
 	dcon_con_start_later();
 }
 
-/* Return: whether all has been printed, as far as there is room */
+/*
+ * The lock of the device need not be held: who has it is stopped. Return: whether printk
+ * could be asked to print what there is.
+ */
 static bool dcon_con_flush(void)
 {
 	if (!(dcon_con.flags & CON_ENABLED) ||
@@ -439,7 +442,7 @@ static int dcon_con_panic(struct notifier_block *nb, unsigned long action,
 	if (!dcon_con_can_print(link) ||
 	    hlist_unhashed_lockless(&dcon_con.node))
 		return NOTIFY_DONE;
-	/* or it is started after the notifiers */
+	/* it may be started after the notifiers */
 	dcon_con_last = !kexec_crash_loaded();
 	if (dcon_con_flush())
 		return NOTIFY_DONE;

@@ -172,7 +172,10 @@ static bool dcon_hangs_up(const struct dcon_link *link,
 	return link->peer_ready && !view->ready;
 }
 
-/* What the peer had sent before it hung up is there when that is seen */
+/*
+ * What the peer had sent before it hung up is there when that is seen. If it has opened
+ * its line again by then, that is for the next look.
+ */
 static int dcon_look_again(struct dcon_link *link, struct dcon_view *view)
 {
 	int rc = dcon_look(link, view);
@@ -181,6 +184,7 @@ static int dcon_look_again(struct dcon_link *link, struct dcon_view *view)
 		/* flags were read after the position, which is now read after them */
 		dma_rmb();
 		rc = dcon_look(link, view);
+		view->ready = false;
 	}
 	return rc;
 }
@@ -226,8 +230,11 @@ static void dcon_receive_ctl(struct dcon_link *link,
 	link->ops->changed(link);
 }
 
-/* The data goes to the session that it was sent in: not after that has ended */
-static void dcon_receive_all(struct dcon_link *link,
+/*
+ * The data goes to the session that it was sent in: not after that has ended. Return:
+ * whether it has.
+ */
+static bool dcon_receive_all(struct dcon_link *link,
 			     const struct dcon_view *view)
 {
 	bool hangup = dcon_hangs_up(link, view);
@@ -237,6 +244,7 @@ static void dcon_receive_all(struct dcon_link *link,
 	dcon_receive(link, view);
 	if (hangup)
 		dcon_receive_ctl(link, view);
+	return hangup;
 }
 
 /* Is so much in the ring that the peer may be waiting for room, by what it was told? */
@@ -748,14 +756,16 @@ int dcon_exchange(struct dcon_link *link, bool *again)
 {
 	u32 begin = link->rx_pos, told = link->rx_told;
 	struct dcon_view view;
+	bool hangup;
 	int rc;
 
 	rc = dcon_look_again(link, &view);
 	if (rc)
 		return rc;
 	link->rx_seen = view.prod;
-	dcon_receive_all(link, &view);
-	*again = link->rx_pos != begin && link->rx_pos - link->rx_told > DCON_TYPED;
+	hangup = dcon_receive_all(link, &view);
+	*again = hangup || (link->rx_pos != begin &&
+			    link->rx_pos - link->rx_told > DCON_TYPED);
 	rc = dcon_transmit(link, again);
 	if (!rc && !dcon_tell_later(link, begin))
 		rc = dcon_tell_cons(link);

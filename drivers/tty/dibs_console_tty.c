@@ -225,11 +225,12 @@ static void dcon_line_carrier(struct dcon_line *line, bool carrier)
 	if (line->carrier == carrier)
 		return;
 	WRITE_ONCE(line->carrier, carrier);
+	/* a break and its command are of one session */
+	line->sysrq = 0;
 	if (carrier) {
 		wake_up_interruptible(&port->open_wait);
 		return;
 	}
-	line->sysrq = 0;
 	dcon_line_forget(line);
 	tty_port_tty_hangup(port, true);
 }
@@ -253,6 +254,8 @@ static void dcon_line_changed(struct dcon_link *link)
 	struct dcon_line *line = link_to_line(link);
 	struct tty_struct *tty;
 
+	if (link->state != DCON_UP)
+		line->sysrq = 0;
 	dcon_line_carrier(line, link->state == DCON_UP && link->peer_ready);
 	tty = tty_port_tty_get(&line->port);
 	if (tty)

@@ -32,13 +32,13 @@ build_module() {
 # kernel does not use as a clock for more than one CPU without being told, nor if it could
 # not find out how fast it is, because the host was busy: then once more
 guest() {
-	local v=$1 mode=$2 tries rc
+	local v=$1 mode=$2 tries rc env="${ROUNDS:+ROUNDS=$ROUNDS }${SCALE:+SCALE=$SCALE }"
 	shift 2
 	for ((tries = 0; tries < 5; tries++)); do
 		rc=0
 		"$TOP/scripts/guest.sh" -n "bench-$v-$mode" -t 900 -c "$CPUS" -a tsc=reliable \
 			"$@" -d "$B/selftests" -d "$TOP/scripts/guest" -d "$B/bench" "$v" \
-			/opt/dibs/bench "$mode" || rc=$?
+			"$env/opt/dibs/bench $mode" || rc=$?
 		[ $rc -eq 75 ] || return $rc
 		say "the guest has no clock" >&2
 	done
@@ -86,22 +86,22 @@ module_table() {
 
 mkdir -p "$B/results"
 need_pkgs gawk
-step 1/11 "kernels and programs"
+step 1/12 "kernels and programs"
 for v in x86 x86-base; do
 	"$TOP/scripts/kernel.sh" $v
 done
 "$TOP/scripts/selftest.sh" --build
 quietly "$B/log/bench-module" build_module
 
-step 2/11 "move_data against memcpy, look-up, memory per DMB"
+step 2/12 "move_data against memcpy, look-up, memory per DMB"
 guest x86 module -m 2048 >"$OUT.module"
 module_table ns <"$OUT.module"
 
-step 3/11 "the same in guest instructions"
+step 3/12 "the same in guest instructions"
 guest x86 module -m 2048 -i >"$OUT.module-insns"
 module_table instructions <"$OUT.module-insns"
 
-step 4/11 "instructions of SMC-D (a: dibs loopback, b: the base kernel's SMC_LO)"
+step 4/12 "instructions of SMC-D (a: dibs loopback, b: the base kernel's SMC_LO)"
 bad=0
 guest x86 insns -i >"$OUT.insns-a"
 guest x86-base insns -i >"$OUT.insns-b"
@@ -112,7 +112,12 @@ done | gawk -f "$TOP/scripts/bench-stats.awk" \
 	-v bounds='instructions_per_round_trip_64B=<1.03 instructions_per_64B_message=<1.03' ||
 	bad=1
 
-step 5/11 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
+step 5/12 "what SMC-D, TCP and AF_UNIX take in instructions: 1 us is 1,000, 1 s is 10^9 of them"
+ROUNDS=3 SCALE=1 guest x86 costs -i -m 2048 >"$OUT.costs"
+gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX" \
+	-v ratios="smc/tcp smc/unix" "$OUT.costs"
+
+step 6/12 "SMC-D, TCP and AF_UNIX in one guest, medians and spread"
 guest x86 nets >"$OUT.nets"
 s=stream_64K_writes_64K_buffers_MB/s
 aims="$s:smc/tcp:>2.5:>1 stream_64K_writes_1024K_buffers_MB/s:smc/tcp:>3"
@@ -121,7 +126,7 @@ aims+=" $s:smc/unix:>1.2 round_trip_64B_us:smc/unix:<0.9"
 gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX copy=only_copied" \
 	-v ratios="smc/tcp smc/unix smc/copy" -v aims="$aims" "$OUT.nets" || bad=1
 
-step 6/11 "applications in one guest, with default buffers"
+step 7/12 "applications in one guest, with default buffers"
 guest x86 apps -m 2048 >"$OUT.apps"
 aims=sockperf_64B_beside_iperf3_p99_us:smc/tcp:'<1'
 for f in redis_SET_1K redis_GET_1K nginx_1000_connections; do
@@ -130,7 +135,7 @@ done
 gawk -f "$TOP/scripts/bench-table.awk" -v nets="tcp=TCP smc=SMC-D unix=AF_UNIX" \
 	-v ratios="smc/tcp smc/unix" -v aims="$aims" "$OUT.apps" || bad=1
 
-step 7/11 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
+step 8/12 "SMC-D over dibs (a) against the base kernel's SMC_LO (b), $PAIRS pairs of boots"
 : >"$OUT.pairs"
 for ((i = 1; i <= PAIRS; i++)); do
 	say "pair $i of $PAIRS"
@@ -148,16 +153,16 @@ for b in 64K 1024K; do
 done
 gawk -f "$TOP/scripts/bench-stats.awk" -v bounds="$bounds" "$OUT.pairs" || bad=1
 
-step 8/11 "SMC-D over virtio-dibs (two guests) against TCP over virtio-net"
+step 9/12 "SMC-D over virtio-dibs (two guests) against TCP over virtio-net"
 "$TOP/scripts/bench-pair.sh" || bad=1
 
-step 9/11 "what a guest that floods the fabric costs two others"
+step 10/12 "what a guest that floods the fabric costs two others"
 "$TOP/scripts/bystander.sh" || bad=1
 
-step 10/11 "SMC-D over ISM functions (two s390x guests) against TCP over virtio-net"
+step 11/12 "SMC-D over ISM functions (two s390x guests) against TCP over virtio-net"
 "$TOP/scripts/bench-pair.sh" s390 || bad=1
 
-step 11/11 "1 MiB through a console over dibs and through hvc (aim: 10 times as fast)"
+step 12/12 "1 MiB through a console over dibs and through hvc (aim: 10 times as fast)"
 console || bad=1
 say "accelerator: $(cat "$B"/accel-amd64-* 2>/dev/null || echo "${ACCEL:-?}"), CPUs: $CPUS"
 exit $bad

@@ -198,11 +198,13 @@ static int echo(char **arg)
 	return tcdrain(fd) ? die("drain") : 0;
 }
 
-/* Nobody may be there yet, who then answers several times */
+/* Nobody may be there yet, who then answers several times. The other guest may have to
+ * end something first that takes it half a minute.
+ */
 static void wait_for_echo(int fd)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	int tries = 100, got = 0;
+	int tries = 900, got = 0;
 	char c = 'h';
 
 	while (!got && tries--) {

@@ -11,22 +11,31 @@
 
 struct smc_connection;
 
+/* The default of net.smc.smcd_spin_us: more than the wake-up of an idle CPU
+ * takes, in a guest too
+ */
+#define SMC_SPIN_DEFAULT_US	200
+
 /**
  * struct smc_spin - one wait for the peer
  * @ns: for how long such waits of the connection look, in ns; NULL if they
  *	do not
+ * @max_ns: for how long they look at most
  * @began: when this one began
- * @over: it did not find anything
+ * @ended: it does not look any more
+ * @gave_up: it ended without having found what it waits for
  */
 struct smc_spin {
 	u32 *ns;
+	u32 max_ns;
 	u64 began;
-	bool over;
+	bool ended;
+	bool gave_up;
 };
 
 void smc_spin_begin(struct smc_spin *spin, struct smc_connection *conn,
 		    u32 *ns);
-bool smc_spin_on(struct smc_spin *spin);
-void smc_spin_end(struct smc_spin *spin);
+bool smc_spin_on(struct smc_spin *spin, bool found);
+void smc_spin_end(struct smc_spin *spin, bool found);
 
 #endif	/* _SMC_SPIN_H */

@@ -8,6 +8,7 @@
 
 WRITES=200
 TRIPS=1000
+SPIN=/proc/sys/net/smc/smcd_spin_us
 
 # switches: context switches of the whole system so far
 switches() {
@@ -51,6 +52,20 @@ awake() {
 	return 4
 }
 
+# Who is told not to look sleeps: each round trip takes four switches, of two CPUs
+asleep() {
+	local before n spin
+
+	spin=$(cat $SPIN)
+	echo 0 >$SPIN || return
+	before=$(switches)
+	smc_traffic smc pingpong 64 $TRIPS >/dev/null
+	n=$(($(switches) - before))
+	echo "$spin" >$SPIN
+	echo "$n context switches in $TRIPS round trips"
+	[ "$spin" = 200 ] && [ $n -ge $((2 * TRIPS)) ]
+}
+
 # ticks: of CPU time that the ends have used so far
 ticks() {
 	local pid
@@ -79,8 +94,9 @@ need_root
 need_smcd
 use_only lo
 ktap_print_header
-ktap_set_plan 3
+ktap_set_plan 4
 result "a long message is announced in pieces" pieces
 result "who waits does not sleep at once" awake
+result "who waits sleeps at once if smcd_spin_us is 0" asleep
 result "who waits for long sleeps" quiet
 ktap_finished

@@ -62,7 +62,7 @@ asleep() {
 	smc_traffic smc pingpong 64 $TRIPS >/dev/null
 	n=$(($(switches) - before))
 	echo "$spin" >$SPIN
-	echo "$n context switches in $TRIPS round trips"
+	echo "$n context switches in $TRIPS round trips; it was $spin, by default 200"
 	[ "$spin" = 200 ] && [ $n -ge $((2 * TRIPS)) ]
 }
 
